@@ -1,0 +1,110 @@
+# Everything a developer runs. `make` alone lists the targets. Nothing is installed outside .venv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# PYTHON=/path/to/python3 chooses the interpreter of a new .venv; otherwise the first of these that will do.
+PYTHON ?=
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.amends-setup
+CONSTRAINTS := requirements/dev.txt
+CODE := $(wildcard src tests examples bench)
+
+# Test processes: one per core. WORKERS=0 runs in one process, for a debugger.
+WORKERS ?= auto
+# More for the tool that a target calls: make test ARGS='-k pivot', make bench BENCH_ARGS=--short.
+ARGS ?=
+BENCH_ARGS ?=
+CRASH_ARGS ?=
+
+# pyright comes in its wheel; it need not ask the network for a newer one.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Prints what is wrong with an interpreter, in words for the middle of a sentence; prints nothing if it will do.
+define PROBE
+import sys
+if sys.version_info < (3, 11):
+    sys.exit("is Python %d.%d" % sys.version_info[:2])
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("lacks the venv module (Debian, Ubuntu: apt install python3-venv)")
+endef
+export PROBE
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## create .venv with pinned tools and the project; the command is .venv/bin/amends
+	@echo "ready: $(BIN)/amends"
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	@if $(BIN)/python -c "$$PROBE" >/dev/null 2>&1; then \
+	    echo "setup: keeping the $(VENV) that is there ($$($(BIN)/python -V))"; exit 0; \
+	fi; \
+	found=; reasons=; \
+	for candidate in $(CANDIDATES); do \
+	    if ! command -v $$candidate >/dev/null 2>&1; then reason="is not there"; \
+	    elif reason=$$($$candidate -c "$$PROBE" 2>&1); then found=$$candidate; break; \
+	    else reason=$$(printf '%s\n' "$$reason" | head -n 1); fi; \
+	    reasons="$$reasons $$candidate $$reason;"; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo "setup: Amends needs Python 3.11 or newer:$$reasons name one with make setup PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	fi; \
+	echo "setup: creating $(VENV) with $$found ($$($$found -V))"; \
+	$$found -m venv --clear $(VENV)
+	@echo "setup: installing the tools that $(CONSTRAINTS) pins (hashes checked; the first time takes a minute)"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r $(CONSTRAINTS)
+	@echo "setup: installing amends itself, editable"
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: test
+test: $(STAMP) ## run every test
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+.PHONY: check
+check: $(STAMP) ## lint, format, types (mypy and pyright), architecture, house rules
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/house
+
+.PHONY: format
+format: $(STAMP) ## mend what ruff can mend
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+.PHONY: demo
+demo: $(STAMP) ## an order that fails half-way, and how it is undone
+	$(BIN)/amends demo order
+
+.PHONY: bench
+bench: $(STAMP) ## measure the engine (BENCH_ARGS=--short for a quick look)
+	$(BIN)/amends bench $(BENCH_ARGS)
+
+.PHONY: crash
+crash: $(STAMP) ## the long campaign of kills and restarts (CRASH_ARGS=--short for a quick one)
+	$(BIN)/python -m tests.crash.campaign $(CRASH_ARGS)
+
+.PHONY: lock
+lock: $(STAMP) ## pin anew what setup installs (LOCK_ARGS=--upgrade for newer versions)
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+	    --generate-hashes --no-annotate --custom-compile-command "make lock" \
+	    --quiet $(LOCK_ARGS) --output-file $(CONSTRAINTS)
+
+.PHONY: clean
+clean: ## remove caches and builds (not .venv: delete that folder to begin anew)
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
