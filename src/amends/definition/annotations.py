@@ -1,0 +1,53 @@
+"""Read the types that a definition needs at run time from the annotations its functions already carry.
+
+Rules: an explicit type on the node wins; a missing or unreadable annotation yields None and the linter says so.
+It does not: call or wrap the functions.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, get_args, get_origin
+
+from amends.definition.command import Command
+
+
+def plain(function: Callable[..., Any]) -> Any:
+    """Return the function proper of a partial or of an object with ``__call__``."""
+    while isinstance(function, partial):
+        function = function.func
+    return function if inspect.isroutine(function) else getattr(type(function), "__call__", None)  # noqa: B004
+
+
+def returned(function: Callable[..., Any]) -> Any:
+    """Return the annotation of what `function` returns, or None when there is none that can be read."""
+    try:
+        return typing.get_type_hints(plain(function)).get("return")
+    except Exception:  # noqa: BLE001  annotations may be text that is no Python, or names that are not there
+        return None
+
+
+def written(function: Callable[..., Any]) -> Any:
+    """Return the annotation of what `function` returns as it was written, or None."""
+    try:
+        return inspect.get_annotations(plain(function)).get("return")
+    except Exception:  # noqa: BLE001  an object may say anything of its annotations
+        return None
+
+
+def reply_type(do: Callable[..., Any]) -> Any:
+    """Return ``R`` of ``do(...) -> Command[R]``, or None."""
+    annotation = returned(do)
+    arguments = get_args(annotation)
+    return arguments[0] if get_origin(annotation) is Command and arguments else None
+
+
+def item_type(items: Callable[..., Any]) -> Any:
+    """Return ``Item`` of ``items(...) -> Sequence[Item]`` (or list, or ``tuple[Item, ...]``), or None."""
+    annotation = returned(items)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is tuple:
+        return arguments[0] if arguments[1:] == (...,) else None
+    is_sequence = inspect.isclass(origin) and issubclass(origin, Sequence)
+    return arguments[0] if is_sequence and arguments else None
