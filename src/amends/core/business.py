@@ -1,0 +1,45 @@
+"""The saga's own business statuses, and the one place where their transitions are validated.
+
+Rules: a status that is there already changes nothing; one that the saga's table does not allow is recorded as rejected
+and the old one stays.
+It does not: influence what happens next.
+"""
+
+from amends.core import event as e
+from amends.core.draft import Draft
+from amends.core.plan import StepPlace, WaitPlace
+from amends.definition.command import CANCELLED, DEADLINE, Cause
+
+
+def change(draft: Draft, status: str | None) -> None:
+    """Move to `status` where the saga's table of transitions allows it."""
+    current = draft.state.business
+    if status is None or status == current:
+        return
+    table = draft.plan.saga.statuses.transitions
+    if table is not None and current and status not in table.get(current, ()):
+        draft.emit(e.BusinessStatusRejected(current=current, wanted=status))
+    else:
+        draft.emit(e.BusinessStatusChanged(status=status))
+
+
+def turned(draft: Draft, cause: Cause) -> None:
+    """Show that the whole saga turned round: the failed step's word, or the saga's own."""
+    statuses = draft.plan.saga.statuses
+    own = statuses.cancelled if cause.code in (CANCELLED, DEADLINE) else None
+    change(draft, _refused(draft, cause) or own or statuses.compensating)
+    if _refused(draft, cause) or own:
+        change(draft, statuses.compensating)
+
+
+def _refused(draft: Draft, cause: Cause) -> str | None:
+    if not cause.step:
+        return None
+    place, _keys = draft.locate(cause.step)
+    match place:
+        case StepPlace():
+            return place.step.refused
+        case WaitPlace():
+            return place.node.refused
+        case _:
+            return None

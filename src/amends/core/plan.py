@@ -1,0 +1,273 @@
+"""A definition made ready to run: every node with its path, its scope and its decoders.
+
+Rules: compiled once per definition; immutable; a definition with an error finding is refused here, before it runs.
+A *path* is static here; inside an `each` the running instance appends the items' keys (``reserve-stock`` +
+``[sku-1]``). A *scope* is the path whose data a node works on.
+It does not: hold anything of an instance.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from amends.core.codec import Codec, JsonCodec
+from amends.definition import nodes as n
+from amends.definition.annotations import item_type, reply_type
+from amends.definition.lint import DefinitionError, lint
+from amends.definition.shape import fingerprint, shape
+
+Decoder: TypeAlias = Callable[[bytes], Any]
+KEY_SAFE = "!$&'()*+,-.:;=@_~ "
+"""What may stand in a key as it is; the rest, brackets and slashes above all, is percent-encoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPlace:
+    path: str
+    scope: str
+    step: "n.Step[Any, Any]"
+    reply: Decoder
+    compensatable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoPlace:
+    path: str
+    scope: str
+    node: "n.OnRollback[Any]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequencePlace:
+    path: str
+    children: "tuple[Place, ...]"
+    backwards: "tuple[Place, ...]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParallelPlace:
+    path: str
+    children: "tuple[Place, ...]"
+    need: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EachPlace:
+    path: str
+    scope: str
+    node: "n.EachNode[Any, Any]"
+    body: "Place"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhenPlace:
+    path: str
+    scope: str
+    node: "n.WhenNode[Any]"
+    child: "Place"
+    otherwise: "Place | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToleratePlace:
+    path: str
+    scope: str
+    node: "n.TolerateNode[Any]"
+    child: "Place"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitPlace:
+    path: str
+    scope: str
+    node: "n.WaitNode[Any, Any]"
+    content: Decoder
+    otherwise: "Place | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PausePlace:
+    path: str
+    scope: str
+    node: "n.PauseNode[Any]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubsagaPlace:
+    path: str
+    scope: str
+    node: "n.SubsagaNode[Any, Any]"
+    child: "Place"
+
+
+Place: TypeAlias = (
+    StepPlace
+    | UndoPlace
+    | SequencePlace
+    | ParallelPlace
+    | EachPlace
+    | WhenPlace
+    | ToleratePlace
+    | WaitPlace
+    | PausePlace
+    | SubsagaPlace
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A saga ready to run."""
+
+    saga: "n.Saga[Any]"
+    codec: Codec
+    root: Place
+    places: dict[str, Place]
+    decoders: dict[str, Decoder]
+    """By static scope."""
+    signals: dict[str, Decoder]
+    pivots: tuple[str, ...]
+    participants: frozenset[str]
+    shape: bytes
+    fingerprint: str
+
+    def locate(self, path: str) -> tuple[Place, str]:
+        """Return the place that `path` names and the keys in it (``[sku-1]``); the empty path is the root.
+
+        Raises:
+            KeyError: there is no such place.
+        """
+        found = self.places.get(path)
+        if found is not None:
+            return found, ""
+        static, bracket, rest = path.partition("[")
+        return (self.places[static] if static else self.root), bracket + rest
+
+
+@dataclass(slots=True)
+class _Compiler:
+    codec: Codec
+    places: dict[str, Place] = field(default_factory=dict[str, Place])
+    decoders: dict[str, Decoder] = field(default_factory=dict[str, Decoder])
+    signals: dict[str, Decoder] = field(default_factory=dict[str, Decoder])
+    pivots: list[str] = field(default_factory=list[str])
+    participants: set[str] = field(default_factory=set[str])
+    counter: int = 0
+
+    def place(self, node: "n.Node[Any]", prefix: str, scope: str) -> Place:
+        """Compile `node` and what is below it."""
+        made = _MAKE[type(node)](self, node, prefix, scope)
+        self.places[made.path] = made
+        return made
+
+    def _name(self, kind: str, name: str | None, prefix: str) -> str:
+        self.counter += 1
+        return prefix + (name or f"{kind}#{self.counter}")
+
+    def undo_only(self, node: "n.OnRollback[Any]", prefix: str, scope: str) -> Place:
+        self.participants.add(node.participant.name)
+        return UndoPlace(path=prefix + node.name, scope=scope, node=node)
+
+    def sequence(self, node: "n.SequenceNode[Any]", prefix: str, scope: str) -> Place:
+        path = self._name("sequence", node.name, prefix)
+        children = tuple(self.place(child, prefix, scope) for child in node.nodes)
+        return SequencePlace(path=path, children=children, backwards=children[::-1])
+
+    def parallel(self, node: "n.ParallelNode[Any]", prefix: str, scope: str) -> Place:
+        path = self._name("parallel", node.name, prefix)
+        need = {"all": len(node.branches), "any": 1}.get(str(node.join)) or int(node.join)
+        alone = need < len(node.branches)
+        children = tuple(
+            self.place(_own_place(child) if alone else child, prefix, scope) for child in node.branches
+        )
+        return ParallelPlace(path=path, children=children, need=need)
+
+    def when(self, node: "n.WhenNode[Any]", prefix: str, scope: str) -> Place:
+        path = self._name("when", node.name, prefix)
+        child = self.place(node.node, prefix, scope)
+        otherwise = self.place(node.otherwise, prefix, scope) if node.otherwise else None
+        return WhenPlace(path=path, scope=scope, node=node, child=child, otherwise=otherwise)
+
+    def tolerate(self, node: "n.TolerateNode[Any]", prefix: str, scope: str) -> Place:
+        path = self._name("tolerate", node.name, prefix)
+        return ToleratePlace(path=path, scope=scope, node=node, child=self.place(node.node, prefix, scope))
+
+    def pause(self, node: "n.PauseNode[Any]", prefix: str, scope: str) -> Place:
+        return PausePlace(path=self._name("pause", node.name, prefix), scope=scope, node=node)
+
+    def subsaga(self, node: "n.SubsagaNode[Any, Any]", prefix: str, scope: str) -> Place:
+        path = prefix + (node.name or node.saga.name)
+        self.decoders[path] = self.codec.decoder(node.saga.data)
+        child = self.place(node.saga.body, path + "/", path)
+        return SubsagaPlace(path=path, scope=scope, node=node, child=child)
+
+    def step(self, node: "n.Step[Any, Any]", prefix: str, scope: str) -> StepPlace:
+        path = prefix + node.name
+        self.participants.add(node.participant.name)
+        if node.kind == "pivot":
+            self.pivots.append(path)
+        reply = self.codec.decoder(node.reply or reply_type(node.do))
+        return StepPlace(
+            path=path, scope=scope, step=node, reply=reply, compensatable=node.kind == "compensatable"
+        )
+
+    def each(self, node: "n.EachNode[Any, Any]", prefix: str, scope: str) -> EachPlace:
+        path = self._name("each", node.name, prefix)
+        self.decoders[path] = self.codec.decoder(node.item or item_type(node.items))
+        return EachPlace(path=path, scope=scope, node=node, body=self.place(node.body, prefix, path))
+
+    def wait(self, node: "n.WaitNode[Any, Any]", prefix: str, scope: str) -> WaitPlace:
+        path = self._name("wait", node.name or node.signal, prefix)
+        content = self.signals.setdefault(node.signal, self.codec.decoder(node.content))
+        otherwise = self.place(node.otherwise, prefix, scope) if node.otherwise else None
+        return WaitPlace(path=path, scope=scope, node=node, content=content, otherwise=otherwise)
+
+
+_MAKE: dict[type, Callable[[_Compiler, Any, str, str], Place]] = {
+    n.Step: _Compiler.step,
+    n.OnRollback: _Compiler.undo_only,
+    n.SequenceNode: _Compiler.sequence,
+    n.ParallelNode: _Compiler.parallel,
+    n.EachNode: _Compiler.each,
+    n.WhenNode: _Compiler.when,
+    n.TolerateNode: _Compiler.tolerate,
+    n.WaitNode: _Compiler.wait,
+    n.PauseNode: _Compiler.pause,
+    n.SubsagaNode: _Compiler.subsaga,
+}
+
+
+def _own_place(node: "n.Node[Any]") -> "n.Node[Any]":
+    """Give a tolerated branch a place of its own, for the branch and the tolerated part turn round apart."""
+    return n.SequenceNode((node,)) if isinstance(node, n.TolerateNode) else node
+
+
+def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None) -> Plan:
+    """Make `saga` ready to run.
+
+    Raises:
+        DefinitionError: the linter found errors; the text lists each with its place and mend.
+    """
+    errors = [finding for finding in lint(saga) if finding.severity == "error"]
+    if errors:
+        raise DefinitionError(saga.name, tuple(errors))
+    compiler = _Compiler(codec=codec or JsonCodec())
+    compiler.decoders[""] = compiler.codec.decoder(saga.data)
+    root = compiler.place(saga.body, "", "")
+    return Plan(
+        saga=saga,
+        codec=compiler.codec,
+        root=root,
+        places=compiler.places,
+        decoders=compiler.decoders,
+        signals=compiler.signals,
+        pivots=tuple(compiler.pivots),
+        participants=frozenset(compiler.participants),
+        shape=shape(saga),
+        fingerprint=fingerprint(saga),
+    )
+
+
+def key_of(text: str) -> str:
+    """Return `text` as it stands in paths: brackets, slashes, controls and what is not ASCII percent-encoded."""
+    return quote(text, safe=KEY_SAFE)

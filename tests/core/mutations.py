@@ -1,0 +1,169 @@
+"""Break each rule once: what to change in the source, and the test that has to go red for it.
+
+Rules: `old` stands in the file exactly once. When the code was rewritten, refresh the entry so that it breaks the same
+rule again; do not drop it.
+"""
+
+from typing import NamedTuple
+
+
+class Mutation(NamedTuple):
+    rule: int
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(
+        1,
+        "core/draft.py",
+        "        if step is not None:\n            self.sends",
+        "        if step is not None and step.attempt == 1:\n            self.sends",
+        "test_rule_01_persist_then_act",
+    ),
+    Mutation(
+        1,
+        "core/state.py",
+        'if self.paused or self.final == "abandoned":',
+        'if self.final == "abandoned":',
+        "test_rule_01_nothing_is_sent_while_paused",
+    ),
+    Mutation(
+        2,
+        "core/state.py",
+        "            round_ = 1\n",
+        "            round_ = step.attempt\n",
+        "test_rule_02_deterministic_ids",
+    ),
+    Mutation(
+        2,
+        "core/decide.py",
+        " or trigger.step in draft.state.contradicted:",
+        ":",
+        "test_rule_02_a_second_reply_changes_nothing",
+    ),
+    Mutation(
+        3,
+        "core/progress.py",
+        "        if progress is not DONE:\n            return progress\n    return DONE",
+        "        if progress is FAILED:\n            return progress\n    return DONE",
+        "test_rule_03_forward",
+    ),
+    Mutation(
+        4,
+        "core/compensation.py",
+        "    return all(backward(draft, child, keys, _own(draft, child, keys, cause)) for child in place.backwards)",
+        "    return all([backward(draft, child, keys, _own(draft, child, keys, cause)) for child in place.backwards])",
+        "test_rule_04_settle_first",
+    ),
+    Mutation(
+        4,
+        "core/compensation.py",
+        "    if step is None or step.phase not in DUE:\n        return False",
+        "    if step is None or step.phase not in DUE:\n        return True",
+        "test_rule_04_settle_first",
+    ),
+    Mutation(
+        5,
+        "core/transitions.py",
+        'DUE: frozenset[Phase] = frozenset({"succeeded", "unknown"})',
+        'DUE: frozenset[Phase] = frozenset({"succeeded"})',
+        "test_rule_05_backward",
+    ),
+    Mutation(
+        5,
+        "core/compensation.py",
+        "    node = place.node\n    made",
+        "    return True\n    node = place.node\n    made",
+        "test_rule_05_backward",
+    ),
+    Mutation(
+        6,
+        "core/advance.py",
+        "    elif done and clean:",
+        "    elif done:",
+        "test_rule_06_tolerated_is_not_forgotten",
+    ),
+    Mutation(
+        6,
+        "core/plan.py",
+        "    return n.SequenceNode((node,)) if isinstance(node, n.TolerateNode) else node",
+        "    return node",
+        "test_rule_06_a_tolerated_branch_counts_as_done",
+    ),
+    Mutation(
+        7,
+        "core/evolve.py",
+        'to: Phase = "succeeded" if step.late else "undone"',
+        'to: Phase = "undone"',
+        "test_rule_07_late_success",
+    ),
+    Mutation(
+        7,
+        "core/decide.py",
+        'if succeeded and draft.state.final in ("completed", "compensated")',
+        'if succeeded and draft.state.final == "completed"',
+        "test_rule_07_after_the_end",
+    ),
+    Mutation(
+        8,
+        "core/advance.py",
+        'if step is not None and step.phase in ("doing", "retrying", "stuck"):',
+        'if step is not None and step.phase == "stuck":',
+        "test_rule_08_point_of_no_return",
+    ),
+    Mutation(
+        8,
+        "core/advance.py",
+        "            if not pivot_in_flight(draft):\n                turn(draft, draft.failure)",
+        "            turn(draft, draft.failure)",
+        "test_rule_08_nothing_turns_under_a_pivot_in_flight",
+    ),
+    Mutation(
+        8,
+        "core/decide.py",
+        "and isinstance(place, StepPlace) and place.compensatable:",
+        "and isinstance(place, StepPlace):",
+        "test_rule_08_an_unknown_pivot_is_stuck_and_not_compensated",
+    ),
+    Mutation(
+        9,
+        "core/decide.py",
+        "        draft.emit(e.StepStuck(step=path, reason=reason, direction=direction))",
+        '        draft.emit(e.ReplyRecorded(step=path, direction="undo"))',
+        "test_rule_09_undo_does_not_give_up_by_itself",
+    ),
+    Mutation(
+        10,
+        "core/evolve.py",
+        "    state.stuck.pop(event.step, None)\n    _note_unconfirmed(state, event.step)",
+        "    state.stuck.pop(event.step, None)",
+        "test_rule_10_evidence",
+    ),
+    Mutation(
+        11,
+        "core/evolve.py",
+        "    _set_timer(state, event.path, event.until)",
+        "    _set_timer(state, event.path, None)",
+        "test_rule_11_every_stream_ends",
+    ),
+    Mutation(
+        11,
+        "core/transitions.py",
+        'frozenset({"idle", "refused", "passed", "undone", "left"})',
+        'frozenset({"idle", "refused", "undone", "left"})',
+        "test_rule_11_a_skipped_step_in_a_turned_part_holds_nothing_up",
+    ),
+    Mutation(
+        12,
+        "core/draft.py",
+        "keys].raw))\n        except KeyboardInterrupt:\n            raise\n        except BaseException as error:",
+        "keys].raw))\n        except KeyError as error:",
+        "test_rule_12_replay_calls_no_user_code",
+    ),
+    Mutation(
+        13, "core/decide.py", "        if not same:", "        if same:", "test_rule_13_start_is_idempotent"
+    ),
+)
