@@ -1,0 +1,11 @@
+"""Participants that are called over HTTP: the transport, and the door for replies that come later.
+
+Rules: `HttpTransport` fills the transport port; `CallbackListener` (in `callbacks.py`) takes the replies that a 202
+promised; the rest is theirs. aiohttp is the technology, and nothing of it shows outside this folder.
+It does not: retry, persist, or decide.
+"""
+
+from amends.adapters.http.connections import HttpConnections
+from amends.adapters.http.transport import HttpTransport
+
+__all__ = ["HttpConnections", "HttpTransport"]

@@ -1,0 +1,8 @@
+"""The store that forgets: everything in this process's memory, for tests, trials and as the oracle of other stores.
+
+Rules: simple enough to be right at a glance. It does not: survive the process, or be fast on purpose.
+"""
+
+from amends.adapters.memory.event_store import MemoryEventStore
+
+__all__ = ["MemoryEventStore"]

@@ -1,0 +1,105 @@
+"""An event store in memory: the oracle that every other store is held against.
+
+Rules
+- One dictionary of streams, one of index rows; each question is answered by looking at all of them.
+- Closing keeps the content, so that a store that was closed can be opened again; it ends with the object.
+It does not: persist, take threads into account, or know an index for anything.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import assert_never
+
+from amends.ports.event_store import (
+    Append,
+    IndexChange,
+    KeepIndex,
+    OpenInstance,
+    RemoveIndex,
+    SetIndex,
+    StreamKey,
+    Transition,
+)
+from amends.ports.store_errors import StoreUnavailable
+
+
+class MemoryEventStore:
+    """`EventStore` in this process's memory."""
+
+    def __init__(self) -> None:
+        self._streams: dict[StreamKey, dict[int, Transition]] = {}
+        self._index: dict[StreamKey, OpenInstance] = {}
+        self._is_open = False
+
+    async def open(self) -> None:
+        self._is_open = True
+
+    async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
+        self._check_open()
+        for append in batch:
+            _check_possible(append.transition)
+        verdicts = [False] * len(batch)
+        losers: set[StreamKey] = set()
+        # Among equal positions the first of the batch wins: sorting is stable.
+        for number in sorted(range(len(batch)), key=lambda number: _place(batch[number])):
+            key, position = _place(batch[number])
+            stream = self._streams.setdefault(key, {})
+            if key in losers or position in stream:
+                losers.add(key)
+                continue
+            stream[position] = batch[number].transition
+            self._change_index(key, batch[number].index)
+            verdicts[number] = True
+        return verdicts
+
+    async def reindex(self, key: StreamKey, change: SetIndex) -> None:
+        self._check_open()
+        if key in self._index:
+            self._change_index(key, change)
+
+    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
+        self._check_open()
+        stream = self._streams.get(key, {})
+        return [stream[position] for position in sorted(stream) if position > after]
+
+    async def open_instances(
+        self, *, after: StreamKey | None = None, limit: int = 1000
+    ) -> Sequence[OpenInstance]:
+        self._check_open()
+        return [self._index[key] for key in sorted(self._index) if after is None or key > after][:limit]
+
+    async def due(self, now: datetime, *, limit: int = 1000) -> Sequence[OpenInstance]:
+        self._check_open()
+        waiting = [(row.wake_at, key) for key, row in self._index.items() if row.wake_at is not None]
+        return [self._index[key] for wake_at, key in sorted(waiting) if wake_at <= now][:limit]
+
+    async def next_wake(self) -> datetime | None:
+        self._check_open()
+        return min((row.wake_at for row in self._index.values() if row.wake_at is not None), default=None)
+
+    async def close(self) -> None:
+        self._is_open = False
+
+    def _change_index(self, key: StreamKey, change: IndexChange) -> None:
+        match change:
+            case KeepIndex():
+                pass
+            case SetIndex(wake_at=wake_at, outstanding=outstanding):
+                self._index[key] = OpenInstance(key=key, wake_at=wake_at, outstanding=outstanding)
+            case RemoveIndex():
+                self._index.pop(key, None)
+            case _:
+                assert_never(change)
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise StoreUnavailable("The store in memory is not open; call open() first.")
+
+
+def _place(append: Append) -> tuple[StreamKey, int]:
+    return append.transition.key, append.transition.position
+
+
+def _check_possible(transition: Transition) -> None:
+    if transition.position < 1 or transition.events < 1:
+        raise ValueError("A transition has a position and events of at least 1.")

@@ -1,0 +1,10 @@
+"""The event store in one SQLite file: for a laptop, a test, a single machine; durable to the last acknowledged commit.
+
+Rules: one operation, one file in `queries/`; the schema is built by `migrations/`, forward only; one process holds the
+file. It does not: spread over machines, or need more than SQLite 3.40.
+"""
+
+from amends.adapters.sqlite.event_store import SqliteEventStore
+from amends.adapters.sqlite.limits import SqliteLimits, measure_limits
+
+__all__ = ["SqliteEventStore", "SqliteLimits", "measure_limits"]

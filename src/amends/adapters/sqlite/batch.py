@@ -1,0 +1,84 @@
+"""What is written inside a transaction: a batch, and the correction of an index row.
+
+Rules
+- A batch is tried the quick way, all at once, which fails as a whole when one transition lost; the guarded way then
+  finds the losers. Both want the appends in the order of (namespace, saga id, position) and give one verdict each.
+They do not: begin, commit or roll back.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from amends.adapters.sqlite import statements
+from amends.adapters.sqlite.instants import to_microseconds
+from amends.ports.event_store import Append, KeepIndex, RemoveIndex, SetIndex, StreamKey
+
+Row: TypeAlias = tuple[str, str, int, int, int, str]
+
+
+def append_all(connection: sqlite3.Connection, appends: Sequence[Append]) -> list[bool]:
+    """Store every transition.
+
+    Raises:
+        sqlite3.IntegrityError: at least one did not stand at a free position behind what is there.
+    """
+    rows = [_row(append) for append in appends]
+    # Only a first transition can be without a stream; asking for the others would cost a microsecond each.
+    if beginnings := [row[:2] for row in rows if row[2] == 1]:
+        connection.executemany(statements.ADD_STREAM, beginnings)
+    connection.executemany(statements.APPEND_TRANSITION, rows)
+    _change_index(connection, appends)
+    return [True] * len(appends)
+
+
+def append_guarded(connection: sqlite3.Connection, appends: Sequence[Append]) -> list[bool]:
+    """Store, one by one, what still stands at a free position and does not follow a loser in its own stream."""
+    losers: set[StreamKey] = set()
+    verdicts: list[bool] = []
+    for append in appends:
+        key = append.transition.key
+        if key not in losers and not _append_guarded(connection, _row(append)):
+            losers.add(key)
+        verdicts.append(key not in losers)
+    _change_index(connection, [append for append, won in zip(appends, verdicts, strict=True) if won])
+    return verdicts
+
+
+def correct_index(connection: sqlite3.Connection, key: StreamKey, change: SetIndex) -> None:
+    """Replace the index row of an instance that has one."""
+    connection.execute(statements.CORRECT_OPEN_INSTANCE, _index_row(key, change))
+
+
+def _append_guarded(connection: sqlite3.Connection, row: Row) -> bool:
+    connection.execute(statements.ADD_STREAM, row[:2])
+    return connection.execute(statements.APPEND_TRANSITION_GUARDED, row).rowcount == 1
+
+
+def _row(append: Append) -> Row:
+    transition = append.transition
+    namespace, saga_id = transition.key
+    return (
+        namespace,
+        saga_id,
+        transition.position,
+        transition.events,
+        to_microseconds(transition.recorded_at),
+        transition.body.decode(),
+    )
+
+
+def _change_index(connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
+    # Of several changes to one row only the last can be seen.
+    changes = {
+        append.transition.key: append.index for append in appends if not isinstance(append.index, KeepIndex)
+    }
+    if kept := [_index_row(key, change) for key, change in changes.items() if isinstance(change, SetIndex)]:
+        connection.executemany(statements.SET_OPEN_INSTANCE, kept)
+    if ended := [key for key, change in changes.items() if isinstance(change, RemoveIndex)]:
+        connection.executemany(statements.REMOVE_OPEN_INSTANCE, ended)
+
+
+def _index_row(key: StreamKey, change: SetIndex) -> tuple[str, str, int | None, bool]:
+    wake_at = None if change.wake_at is None else to_microseconds(change.wake_at)
+    return key.namespace, key.saga_id, wake_at, change.outstanding

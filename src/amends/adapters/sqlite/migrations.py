@@ -1,0 +1,94 @@
+"""Migrations: numbered files that build the schema, forward only, each applied once and noted with its checksum.
+
+Rules
+- A migration and its note are one transaction, so a crash leaves either both or neither.
+- A database that a newer Amends migrated is refused, never downgraded; one whose notes differ from the files is
+  refused as well: it is not what the queries expect.
+It does not: go back, or carry data between stores.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+from amends.adapters.sqlite import statements
+from amends.adapters.sqlite.faults import corrupt
+from amends.ports.store_errors import StoreNewer
+
+
+class Migration(NamedTuple):
+    """One file of `migrations/`: ``0001_event_store.sql``."""
+
+    number: int
+    name: str
+    script: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.script.encode()).hexdigest()
+
+
+@cache
+def known_migrations() -> tuple[Migration, ...]:
+    """All migrations of this version, in order."""
+    folder = files("amends.adapters.sqlite") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple(
+        Migration(int(name[:4]), name.removesuffix(".sql"), (folder / name).read_text(encoding="utf-8"))
+        for name in names
+    )
+
+
+def check_applied(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that these migrations did not build.
+
+    Raises:
+        StoreNewer: it has migrations that this version does not know.
+        StoreCorrupt: it was built by other files of the same numbers.
+    """
+    applied = connection.execute(statements.APPLIED_MIGRATIONS).fetchall()
+    known = known_migrations()
+    if applied and applied[-1][0] > known[-1].number:
+        raise StoreNewer(
+            f"{path} was written by a newer version of Amends (its schema is {applied[-1][0]}, this version knows "
+            f"{known[-1].number}); install that version, it is never downgraded."
+        )
+    for migration, note in zip(known, applied, strict=False):
+        if (migration.number, migration.name, migration.checksum) != tuple(note):
+            raise corrupt(path, f"its schema was not built by migration {migration.name} as it is known here")
+
+
+def apply_missing(connection: sqlite3.Connection, *, is_new: bool) -> None:
+    """Apply what is missing: everything to a new database."""
+    applied = 0 if is_new else len(connection.execute(statements.APPLIED_MIGRATIONS).fetchall())
+    for migration in known_migrations()[applied:]:
+        _apply(connection, migration)
+
+
+def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(statements.CREATE_MIGRATION_TABLE)
+        for statement in _statements(migration.script):
+            connection.execute(statement)
+        note = (migration.number, migration.name, migration.checksum)
+        connection.execute(statements.RECORD_MIGRATION, note)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split at the ends of statements; `executescript` would commit between them."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""

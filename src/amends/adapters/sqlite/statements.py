@@ -1,0 +1,30 @@
+"""The SQL of this adapter: one operation, one file in `queries/`, read once when this module is imported.
+
+Rules: values reach SQLite as bound parameters only. It does not: build SQL, or run it.
+"""
+
+from importlib.resources import files
+from typing import Final
+
+
+def _query(name: str) -> str:
+    return (files("amends.adapters.sqlite") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+ADD_STREAM: Final = _query("add_stream")
+APPEND_TRANSITION: Final = _query("append_transition")
+APPEND_TRANSITION_GUARDED: Final = _query("append_transition_guarded")
+SET_OPEN_INSTANCE: Final = _query("set_open_instance")
+CORRECT_OPEN_INSTANCE: Final = _query("correct_open_instance")
+REMOVE_OPEN_INSTANCE: Final = _query("remove_open_instance")
+READ_STREAM: Final = _query("read_stream")
+OPEN_INSTANCES: Final = _query("open_instances")
+OPEN_INSTANCES_AFTER: Final = _query("open_instances_after")
+DUE_INSTANCES: Final = _query("due_instances")
+NEXT_WAKE: Final = _query("next_wake")
+COUNT_TABLES: Final = _query("count_tables")
+CREATE_MIGRATION_TABLE: Final = _query("create_migration_table")
+APPLIED_MIGRATIONS: Final = _query("applied_migrations")
+RECORD_MIGRATION: Final = _query("record_migration")
+READ_LOG_END: Final = _query("read_log_end")
+PROVE_WRITABLE: Final = _query("prove_writable")

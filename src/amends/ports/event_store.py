@@ -1,0 +1,124 @@
+"""The event store port: streams of transitions, and one small index row for each open instance.
+
+Rules
+- A *stream* belongs to one saga instance. Its events have positions 1, 2, 3… without gaps.
+- A *transition* is one stored row: all events that one trigger caused, as a JSON array. Its `position` is that of its
+  first event; the next transition stands at ``position + events``.
+- The unique key (namespace, saga id, position) is the optimistic lock. The loser of a race is told so and its
+  neighbours in the same batch are not harmed.
+- A batch is one transaction and durable when `append` returns. A batch that raises left nothing behind.
+- The index row says when an open instance must be looked at again. It may say *too early*, never too late; so most
+  transitions leave it alone (`KeepIndex`).
+It does not: read the events, decide anything, or serve queries (the read side has its own tables).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol, TypeAlias
+
+import msgspec
+
+
+class StreamKey(NamedTuple):
+    """Identity of an instance: (namespace, saga id)."""
+
+    namespace: str
+    saga_id: str
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One stored row of a stream."""
+
+    key: StreamKey
+    position: int
+    """Position of its first event, counted from 1."""
+    events: int
+    """How many events it holds, at least 1."""
+    recorded_at: datetime
+    """UTC, with microseconds, as the orchestrator's clock said when it decided."""
+    body: bytes
+    """JSON array of the events; the store does not look inside."""
+
+
+class KeepIndex(msgspec.Struct, frozen=True, gc=False):
+    """Leave the index row as it is."""
+
+
+class SetIndex(msgspec.Struct, frozen=True, gc=False):
+    """Insert or replace the index row.
+
+    `wake_at`: look at the instance not later than this; None: nothing to wait for. `outstanding`: at least one command
+    may be unanswered, so recovery must load it.
+    """
+
+    wake_at: datetime | None
+    outstanding: bool
+
+
+class RemoveIndex(msgspec.Struct, frozen=True, gc=False):
+    """The instance has ended: remove its index row (nothing happens when there is none)."""
+
+
+IndexChange: TypeAlias = KeepIndex | SetIndex | RemoveIndex
+
+
+class Append(msgspec.Struct, frozen=True, gc=False):
+    """One transition to store, together with what becomes of the instance's index row."""
+
+    transition: Transition
+    index: IndexChange
+
+
+class OpenInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An index row."""
+
+    key: StreamKey
+    wake_at: datetime | None
+    outstanding: bool
+
+
+class EventStore(Protocol):
+    """Durable streams. Each method may raise `StoreUnavailable`; `append` also `StoreFull`."""
+
+    async def open(self) -> None:
+        """Take hold of the store, creating it when it is not there.
+
+        Raises:
+            StoreHeld: another process holds it.
+            StoreReadOnly, StoreCorrupt, StoreNewer: it cannot be used as it is.
+        """
+        ...
+
+    async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
+        """Store all of `batch` in one durable transaction; one verdict each, in order.
+
+        False: another transition stands at that position already (the optimistic lock was lost); neither this
+        transition nor its index change was stored, everything else of the batch was.
+        """
+        ...
+
+    async def reindex(self, key: StreamKey, change: SetIndex) -> None:
+        """Correct the index row of an open instance that was looked at too early; nothing happens when it has none."""
+        ...
+
+    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
+        """Return the stream's transitions whose position is greater than `after`, in order; empty when unknown."""
+        ...
+
+    async def open_instances(
+        self, *, after: StreamKey | None = None, limit: int = 1000
+    ) -> Sequence[OpenInstance]:
+        """Return a page of index rows in key order, starting behind `after`."""
+        ...
+
+    async def due(self, now: datetime, *, limit: int = 1000) -> Sequence[OpenInstance]:
+        """Return index rows with ``wake_at <= now``, the earliest first."""
+        ...
+
+    async def next_wake(self) -> datetime | None:
+        """Return the earliest `wake_at` of all index rows."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the store. Closing twice is harmless."""
+        ...

@@ -1,0 +1,23 @@
+"""The transport port: takes a durable command to a participant and brings its answer.
+
+Rules: `send` classifies whatever happens into an `Answer` and raises nothing but cancellation; it sends once (retries
+belong to the core); it may be called many times, and at the same time, for the same command.
+It does not: persist, retry, or decide what an answer leads to.
+"""
+
+from typing import Protocol
+
+from amends.core.effect import SendCommand
+from amends.core.outcome import Accepted, Answer
+
+
+class Transport(Protocol):
+    """One binding of one participant."""
+
+    async def send(self, command: SendCommand) -> Answer | Accepted:
+        """Deliver `command` once and return what the participant said."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections. Closing twice is harmless."""
+        ...
