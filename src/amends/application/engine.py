@@ -1,0 +1,500 @@
+"""The engine: brings every trigger to its instance, has what the core decides stored, and only then acts.
+
+Rules
+- Persist, then act: commands go out, and callers are answered, when the append is durable.
+- Recovery is the same code: an instance that is not in memory is folded from its stream, and what is outstanding is
+  sent as if it had just been ordered. What is loaded later has nothing to send: it left memory because everything that
+  it had sent was answered, or accepted for a later answer.
+- A lost optimistic lock reloads the instance and decides again, alone.
+- An instance that only waits leaves memory. How many are live is bounded; who starts more waits, and beyond that bound
+  is refused.
+- What goes wrong with one instance stays with it: its caller is told, its neighbours go on. One that this process
+  cannot run is parked until the next opening, so that no timer asks for it in vain.
+It does not: hold business rules, know time beyond its clock, or write by itself.
+"""
+
+import asyncio
+import logging
+from datetime import datetime
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from amends.application.dispatcher import Dispatcher
+from amends.application.errors import AmendsError, NotRunning, SagaUnknown, as_error
+from amends.application.index_row import PARKED, change_with, corrected, remember
+from amends.application.instance import Ask, Instance, Waiter
+from amends.application.loader import Loader
+from amends.application.recovery import Recovery
+from amends.application.registry import Registry
+from amends.application.room import Room
+from amends.application.timers import Timers
+from amends.application.writer import Verdict, Writer
+from amends.core.decide import Decision, Rejected, decide
+from amends.core.effect import SendCommand
+from amends.core.outcome import Accepted, Answer, Failed, Succeeded
+from amends.core.plan import Plan
+from amends.core.state import State, initial
+from amends.core.trigger import Recover, Reply, Start, Tick, Trigger
+from amends.core.upcast import to_body
+from amends.ports import (
+    Append,
+    Clock,
+    EventStore,
+    IndexChange,
+    OpenInstance,
+    SetIndex,
+    StoreError,
+    StreamKey,
+    Transition,
+    Transport,
+)
+
+log = logging.getLogger("amends.engine")
+
+Ended: TypeAlias = "asyncio.Future[State]"
+
+DEFECTS = (Exception, asyncio.CancelledError, GeneratorExit, SystemExit)
+"""What a user's function may let out; none of it may end more than the decision that it was called in."""
+
+
+class Engine:
+    """The native engine of one process; it is opened once."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        store: EventStore,
+        transports: dict[str, Transport],
+        clock: Clock,
+        most_live: int,
+        most_waiting: int,
+        lane_width: int,
+    ) -> None:
+        """Join the roles; nothing runs before `open`."""
+        self._registry = registry
+        self._store = store
+        self._clock = clock
+        self._live: dict[StreamKey, Instance] = {}
+        self._room = Room(self._live, most_live=most_live, most_waiting=most_waiting)
+        self._loader = Loader(store, registry)
+        self._loading: set[asyncio.Task[None]] = set()
+        self._stopped: Exception | None = NotRunning(
+            "the orchestrator is not open; use `async with Orchestrator(...)`"
+        )
+        self._writer = Writer(store, on_stop=self._fail)
+        self._dispatcher = Dispatcher(transports, width=lane_width, deliver=self._answered)
+        self.timers = Timers(store, clock, due=self._due, on_stop=self._fail)
+        self._recovery = Recovery(
+            store,
+            self._loader.patience,
+            self._room,
+            is_live=self._live.__contains__,
+            bring_in=self._instance,
+            due=self._due,
+        )
+        self._recovery_task: asyncio.Task[None] | None = None
+        self._recovering = False
+
+    @property
+    def live(self) -> int:
+        """Return how many instances are in memory."""
+        return len(self._live)
+
+    @property
+    def waiting(self) -> int:
+        """Return how many callers wait for room."""
+        return self._room.waiting
+
+    @property
+    def recovering(self) -> bool:
+        """Tell whether instances with outstanding commands are still being brought into memory."""
+        return self._recovering
+
+    @property
+    def writer(self) -> Writer:
+        """Return the writer, for its counts."""
+        return self._writer
+
+    async def open(self) -> None:
+        """Take hold of the store, begin to write, and send what is outstanding again, beside new work."""
+        if self._recovery_task is not None:
+            raise NotRunning("an orchestrator is opened once; make a new one")
+        await self._store.open()
+        self._stopped = None
+        self._recovering = True
+        self._writer.start()
+        self.timers.start()
+        self._recovery_task = asyncio.create_task(self._recover(), name="amends-recovery")
+
+    async def close(self) -> None:
+        """Stop acting, write what was decided, let go of the store. What is outstanding goes on at the next open."""
+        if self._stopped is None:
+            self._stopped = NotRunning("the orchestrator was closed")
+        reading = [task for task in (self._recovery_task, *self._loading) if task is not None]
+        try:
+            for task in reading:
+                task.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
+            await self.timers.stop()
+            await self._writer.stop()
+            await self._dispatcher.stop()
+        finally:
+            self._release_waiters(self._stopped)
+            await self._store.close()
+
+    def _fail(self, error: Exception) -> None:
+        """The store cannot be used any more: nobody is acknowledged, nothing is looked at."""
+        self._stopped = error
+        self.timers.halt()
+        self._release_waiters(error)
+
+    def _release_waiters(self, error: Exception) -> None:
+        for instance in self._live.values():
+            for waiter in (instance.asking, *(ask.waiter for ask in instance.queue), *instance.ended):
+                _refuse(waiter, error)
+        self._room.let_all_in()
+
+    # --- what comes in ---
+
+    async def start(self, plan: Plan, key: StreamKey, data: bytes, *, ended: "Ended | None" = None) -> State:
+        """Start an instance, or find it running with the same data.
+
+        Raises:
+            SagaConflict: the id stands for something else.
+            Overloaded: too many are in work and too many wait.
+        """
+        self._check_running()
+        if key not in self._live:
+            await self._room.enter()
+            self._check_running()
+        instance = self._live.get(key)
+        if instance is None:
+            instance = Instance(key, None, initial(key.namespace, key.saga_id))
+            self._live[key] = instance
+        if ended is None:
+            return await self._ask(instance, Start(data), plan)
+        self._submit(instance, Ask(Start(data), ended, plan, until_end=True))
+        return await self._end_of(instance, ended)
+
+    async def act(self, key: StreamKey, trigger: Trigger) -> State:
+        """Bring `trigger` to its instance and return the state once what follows is durable.
+
+        Raises:
+            ActRefused: the rules forbid it.
+            SagaUnknown: there is no such instance.
+        """
+        return await self._ask(self._instance(key), trigger)
+
+    async def state(self, key: StreamKey) -> tuple[Plan, State]:
+        """Return an instance as it stands, with its definition.
+
+        Raises:
+            SagaUnknown: there is no such instance.
+        """
+        self._check_running()
+        live = self._live.get(key)
+        if live is not None and live.plan is not None and live.state.position:
+            return live.plan, live.state
+        state = await self._loader.fold(key)
+        if not state.position:
+            raise SagaUnknown(f"there is no saga {key.saga_id!r} in namespace {key.namespace!r}")
+        return self._registry.plan_of(state), state
+
+    async def wait(self, key: StreamKey) -> State:
+        """Return the state at the instance's end."""
+        _plan, state = await self.state(key)
+        if state.final:
+            return state
+        instance = self._instance(key)
+        if instance.state.final:
+            return instance.state
+        ended: Ended = asyncio.get_running_loop().create_future()
+        instance.ended.append(ended)
+        return await self._end_of(instance, ended)
+
+    async def _end_of(self, instance: Instance, ended: Ended) -> State:
+        try:
+            return await ended
+        finally:
+            if ended in instance.ended:
+                instance.ended.remove(ended)
+            self._leave(instance)
+
+    def _check_running(self) -> None:
+        if self._stopped is not None:
+            raise self._stopped.with_traceback(None)
+
+    def _instance(self, key: StreamKey) -> Instance:
+        """Return the live instance, bringing it into memory if it is not there."""
+        self._check_running()
+        instance = self._live.get(key)
+        if instance is None:
+            instance = Instance(key, None, initial(key.namespace, key.saga_id))
+            self._live[key] = instance
+            self._load(instance, resend=self._recovering)
+        return instance
+
+    async def _ask(self, instance: Instance, trigger: Trigger, wanted: Plan | None = None) -> State:
+        waiter: asyncio.Future[State] = asyncio.get_running_loop().create_future()
+        self._submit(instance, Ask(trigger, waiter, wanted))
+        return await waiter
+
+    def _submit(self, instance: Instance, ask: Ask) -> None:
+        instance.queue.append(ask)
+        if not instance.busy:
+            self._work(instance)
+
+    # --- decide, store, act ---
+
+    def _work(self, instance: Instance) -> None:
+        """Decide what waits for an instance until an append is on its way."""
+        while instance.queue and not instance.busy and self._stopped is None:
+            ask = instance.queue.popleft()
+            try:
+                self._take(instance, ask)
+            except DEFECTS as error:
+                self._failed(instance, ask, error)
+        if instance.ended and instance.state.final and not (instance.busy or instance.queue):
+            self._tell_end(instance)
+        self._leave(instance)
+
+    def _take(self, instance: Instance, ask: Ask) -> None:
+        """Decide one trigger and have what follows stored. A start is decided by the definition that it wants."""
+        plan = ask.wanted or instance.plan
+        if plan is None:
+            raise SagaUnknown(f"there is no saga {instance.key.saga_id!r}")
+        if is_tick := type(ask.trigger) is Tick:
+            instance.ticking = False
+            self._give_up_late(instance)
+        now = self._clock.now()
+        decision = decide(plan, instance.state, ask.trigger, now)
+        if decision.events:
+            if not instance.state.position:
+                instance.plan = plan
+            index = change_with(instance, decision, timer_fired=is_tick)
+            self._store_decision(instance, ask, decision, index, now)
+            return
+        if is_tick:
+            self._look_at_row(instance)
+        self._acknowledge(instance, ask)
+
+    def _failed(self, instance: Instance, ask: Ask, error: BaseException) -> None:
+        """Nothing came of a trigger; whoever sent it is told."""
+        match error:
+            case Rejected():
+                _refuse(ask.waiter, as_error(error))
+                if ask.waiter is None:
+                    log.info("saga %s: %s", instance.key.saga_id, error)
+            case SagaUnknown():
+                _refuse(ask.waiter, error)
+            case _:
+                what = type(ask.trigger).__name__
+                log.error("saga %s: cannot decide %s", instance.key.saga_id, what, exc_info=error)
+                _refuse(ask.waiter, AmendsError(f"saga {instance.key.saga_id!r}: {error!r}"))
+        if type(ask.trigger) is Tick and not instance.busy:
+            self._reindex(instance, PARKED)
+
+    def _store_decision(
+        self, instance: Instance, ask: Ask, decision: Decision, index: IndexChange, now: datetime
+    ) -> None:
+        transition = Transition(
+            key=instance.key,
+            position=instance.state.position + 1,
+            events=len(decision.events),
+            recorded_at=now,
+            body=to_body(decision.events),
+        )
+
+        def done(verdict: Verdict) -> None:
+            instance.busy = False
+            instance.asking = None
+            if verdict is True:
+                self._committed(instance, ask, decision, index)
+            elif verdict is False:
+                self._lost(instance, ask)
+            else:
+                self._unstorable(instance, ask, verdict)
+
+        instance.busy = True
+        instance.asking = ask.waiter
+        self._writer.append(Append(transition, index), done)
+
+    def _committed(self, instance: Instance, ask: Ask, decision: Decision, index: IndexChange) -> None:
+        """The facts are durable: now, and not before, act on them."""
+        instance.state = decision.state
+        remember(instance, index)
+        if type(index) is SetIndex:
+            self.timers.note(index.wake_at)
+        if self._stopped is None:
+            for command in decision.commands:
+                self._send(instance, command)
+        self._acknowledge(instance, ask)
+        self._work(instance)
+
+    def _send(self, instance: Instance, command: SendCommand) -> None:
+        instance.in_flight.add((command.command_id, command.attempt))
+        self._dispatcher.send(command)
+
+    def _acknowledge(self, instance: Instance, ask: Ask) -> None:
+        state, waiter = instance.state, ask.waiter
+        if waiter is not None and not waiter.done():
+            if ask.until_end:
+                instance.ended.append(waiter)
+            else:
+                waiter.set_result(state)
+        if state.final:
+            # After the end nobody waits for an answer any more; a late one is still taken when it comes.
+            instance.in_flight.clear()
+            self._tell_end(instance)
+
+    def _tell_end(self, instance: Instance) -> None:
+        for ended in instance.ended:
+            if not ended.done():
+                ended.set_result(instance.state)
+        instance.ended.clear()
+
+    def _unstorable(self, instance: Instance, ask: Ask, error: ValueError) -> None:
+        """No store can keep what followed. From a reply that is an attempt that failed, whatever it is otherwise."""
+        self._failed(instance, ask, error)
+        match ask.trigger:
+            case Reply(answer=Succeeded()) as reply:
+                unreadable = Failed(f"the reply cannot be stored: {error}"[:200], "unreadable")
+                self._submit(instance, Ask(replace(reply, answer=unreadable)))
+            case _:
+                self._work(instance)
+
+    def _lost(self, instance: Instance, ask: Ask) -> None:
+        """Somebody else wrote first: read what is there and decide again."""
+        instance.queue.appendleft(ask)
+        instance.indexed = False
+        self._load(instance, resend=True)
+
+    def _leave(self, instance: Instance) -> None:
+        """Let an instance that only waits leave memory, and let somebody in who waits for room."""
+        if instance.idle and self._live.get(instance.key) is instance:
+            del self._live[instance.key]
+            self._room.let_in()
+
+    # --- what comes back ---
+
+    def _answered(self, command: SendCommand, answer: Answer | Accepted) -> None:
+        """A transport brought an answer."""
+        key = StreamKey(command.namespace, command.saga_id)
+        instance = self._live.get(key)
+        if instance is not None:
+            instance.in_flight.discard((command.command_id, command.attempt))
+            if isinstance(answer, Accepted):
+                self._leave(instance)
+                return
+        elif isinstance(answer, Accepted) or self._stopped is not None:
+            return
+        else:
+            instance = self._instance(key)
+        reply = Reply(command.step, command.direction, command.round, command.attempt, answer)
+        self._submit(instance, Ask(reply))
+
+    def _due(self, row: OpenInstance) -> bool:
+        """A timer may be due; tell whether that is news."""
+        if self._stopped is not None:
+            return False
+        instance = self._instance(row.key)
+        if instance.ticking:
+            return False
+        instance.ticking = True
+        self._submit(instance, Ask(Tick()))
+        return True
+
+    def _give_up_late(self, instance: Instance) -> None:
+        """Free the lanes of calls whose time is over."""
+        now = self._clock.now()
+        for command in instance.state.outstanding():
+            if command.due is not None and command.due <= now:
+                instance.in_flight.discard((command.command_id, command.attempt))
+                self._dispatcher.give_up(command.participant, command.command_id, command.attempt)
+
+    def _look_at_row(self, instance: Instance) -> None:
+        """No timer was due although the row said so: correct it, unless it has moved meanwhile."""
+        wake_at = instance.index_wake_at
+        moved = instance.indexed and (wake_at is None or wake_at > self._clock.now())
+        if not moved and not instance.state.final:
+            self._reindex(instance, corrected(instance.state))
+
+    def _reindex(self, instance: Instance, change: SetIndex) -> None:
+        """Correct the index row; until that is done the instance holds still, so that no newer row is overwritten."""
+
+        def done() -> None:
+            instance.busy = False
+            remember(instance, change)
+            self._work(instance)
+
+        instance.busy = True
+        self.timers.correct(instance.key, change, done)
+
+    # --- from the store ---
+
+    def _load(self, instance: Instance, *, resend: bool) -> None:
+        instance.busy = True
+        task = asyncio.create_task(self._loaded(instance, resend=resend))
+        self._loading.add(task)
+        task.add_done_callback(self._loading.discard)
+
+    async def _loaded(self, instance: Instance, *, resend: bool) -> None:
+        """Fold an instance from its stream; send what is outstanding and not on its way; go on."""
+        try:
+            plan, state = await self._loader.load(instance.key)
+        except Exception as error:  # noqa: BLE001  whatever it is, it concerns this instance alone
+            self._unreadable(instance, error)
+            return
+        instance.busy = False
+        if plan is not None:
+            instance.plan, instance.state = plan, state
+            if resend and not state.final:
+                self._resend(instance)
+        self._work(instance)
+
+    def _resend(self, instance: Instance) -> None:
+        """Send what may not have arrived. An attempt whose time is over gets its full time first, as a fact."""
+        now = self._clock.now()
+        overdue = False
+        for command in instance.state.outstanding():
+            if (command.command_id, command.attempt) in instance.in_flight:
+                continue
+            if command.due is None or command.due > now:
+                self._send(instance, command)
+            else:
+                overdue = True
+        if overdue:
+            instance.queue.appendleft(Ask(Recover()))
+
+    def _unreadable(self, instance: Instance, error: Exception) -> None:
+        """This process cannot run the instance: whoever asked is told, and timers do not come for it again."""
+        log.error("saga %s cannot be loaded: %s", instance.key.saga_id, error)
+        instance.busy = instance.ticking = False
+        asks = [*instance.queue]
+        instance.queue.clear()
+        for waiter in (*(ask.waiter for ask in asks), *instance.ended):
+            _refuse(waiter, error)
+        instance.ended.clear()
+        if any(type(ask.trigger) is Tick for ask in asks):
+            self._reindex(instance, PARKED)
+        self._leave(instance)
+
+    async def _recover(self) -> None:
+        try:
+            found = await self._recovery.run_once()
+        except NotRunning:
+            return
+        except StoreError as error:
+            log.error("recovery stopped: %s", error)  # noqa: TRY400  the text says all
+            self._fail(error)
+            return
+        self._recovering = False
+        if found:
+            log.info("recovery: %d instances go on", found)
+
+
+def _refuse(waiter: Waiter, error: Exception) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_exception(error)

@@ -1,0 +1,46 @@
+"""What becomes of an instance's index row: as little as keeps it from being too late.
+
+Rules: a row may say too early, never too late; it says that something is outstanding as long as something may be.
+It does not: write the row. The writer does with the append, the timers do when only the row is to be corrected.
+"""
+
+from amends.application.instance import Instance
+from amends.core.decide import Decision
+from amends.core.state import State
+from amends.ports import IndexChange, KeepIndex, RemoveIndex, SetIndex
+
+PARKED = SetIndex(None, outstanding=True)
+"""Of an instance that this process cannot run: no timer looks at it again, the next opening does."""
+
+
+def change_with(instance: Instance, decision: Decision, *, timer_fired: bool) -> IndexChange:
+    """Return the change that goes with `decision`. A row whose timer fired is due, so it must move."""
+    state = decision.state
+    if state.final:
+        return RemoveIndex()
+    wake_at = state.wake_at
+    outstanding = bool(decision.commands) or bool(state.outstanding())
+    if instance.indexed and not timer_fired and instance.index_outstanding >= outstanding:
+        known = instance.index_wake_at
+        early_enough = wake_at is None or (known is not None and known <= wake_at)
+        if early_enough and (outstanding or (known == wake_at and not instance.index_outstanding)):
+            return KeepIndex()
+    return SetIndex(wake_at, outstanding)
+
+
+def corrected(state: State) -> SetIndex:
+    """Return what the row of an instance in `state` should say."""
+    return SetIndex(state.wake_at, bool(state.outstanding()))
+
+
+def remember(instance: Instance, change: IndexChange) -> None:
+    """Note in `instance` what its row says now."""
+    match change:
+        case SetIndex(wake_at=wake_at, outstanding=outstanding):
+            instance.indexed = True
+            instance.index_wake_at = wake_at
+            instance.index_outstanding = outstanding
+        case RemoveIndex():
+            instance.indexed = False
+        case KeepIndex():
+            pass

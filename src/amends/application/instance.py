@@ -1,0 +1,74 @@
+"""One instance in memory: its state, the triggers that wait for it, and what it has on its way.
+
+Rules: at most one append of an instance is on its way; triggers that come meanwhile wait in order.
+It does not: act. The engine does.
+"""
+
+import asyncio
+from collections import deque
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import msgspec
+
+from amends.core.plan import Plan
+from amends.core.state import State
+from amends.core.trigger import Trigger
+from amends.ports import StreamKey
+
+Waiter: TypeAlias = "asyncio.Future[Any] | None"
+
+
+class Ask(msgspec.Struct, eq=False):
+    """A trigger, who waits for what becomes of it, and for a start the definition that the caller wants."""
+
+    trigger: Trigger
+    waiter: Waiter = None
+    wanted: Plan | None = None
+    until_end: bool = False
+    """Whether the waiter, once the trigger is accepted, waits for the end of the instance."""
+
+
+class Instance:
+    """Mutable bookkeeping around an immutable state. `plan` is None until it is loaded or begun."""
+
+    __slots__ = (
+        "asking",
+        "busy",
+        "ended",
+        "in_flight",
+        "index_outstanding",
+        "index_wake_at",
+        "indexed",
+        "key",
+        "plan",
+        "queue",
+        "state",
+        "ticking",
+    )
+
+    def __init__(self, key: StreamKey, plan: Plan | None, state: State) -> None:
+        """Begin without triggers."""
+        self.key = key
+        self.plan = plan
+        self.state = state
+        self.queue: deque[Ask] = deque()
+        self.busy = False
+        """An append, a correction of the index row, or the loading of the stream is on its way."""
+        self.asking: Waiter = None
+        """Who waits for the append that is on its way."""
+        self.in_flight: set[tuple[str, int]] = set()
+        """Commands handed to the dispatcher and not answered: (command id, attempt)."""
+        self.ended: list[asyncio.Future[State]] = []
+        """Who waits for its end."""
+        self.ticking = False
+        """A tick waits in the queue; another would say nothing new."""
+        self.indexed = False
+        """Whether the two values below are known to be what the index row says."""
+        self.index_wake_at: datetime | None = None
+        self.index_outstanding = False
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether it can leave memory: nothing waits for it and nothing of it is on its way."""
+        return not (self.busy or self.queue or self.in_flight or self.ended)

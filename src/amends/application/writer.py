@@ -1,0 +1,131 @@
+"""The group-commit writer: joins what all instances want appended into one transaction.
+
+Rules: one transaction in flight; the next batch is what arrived meanwhile, so there is no timer and no artificial
+delay. Nothing is reported before its commit returned. While the store is full or away the batch waits and is tried
+again; nothing is lost and nothing is acknowledged. An append that no store can keep fails alone. Any other failure
+stops the writer for good.
+It does not: decide, or know what an append means.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeAlias
+
+from amends.application.patience import longer
+from amends.ports import Append, EventStore, StoreError, StoreFull, StoreUnavailable
+
+log = logging.getLogger("amends.writer")
+
+Verdict: TypeAlias = bool | ValueError
+"""Stored; not stored, for the optimistic lock was lost; or the reason why it cannot be stored at all."""
+Done: TypeAlias = Callable[[Verdict], None]
+
+
+class Writer:
+    """One per process and store."""
+
+    def __init__(
+        self, store: EventStore, *, largest_batch: int = 2000, on_stop: Callable[[Exception], None]
+    ) -> None:
+        """Write to `store`; `on_stop` is told why, should writing become impossible."""
+        self._store = store
+        self._largest_batch = largest_batch
+        self._on_stop = on_stop
+        self._pending: list[tuple[Append, Done]] = []
+        self._wake: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
+        self.commits = 0
+        self.appended = 0
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run(), name="amends-writer")
+
+    def append(self, append: Append, done: Done) -> None:
+        """Have `append` stored with the next batch; `done` is told the verdict once it is durable."""
+        self._pending.append((append, done))
+        if self._wake is not None:
+            self._wake.set_result(None)
+            self._wake = None
+
+    async def stop(self) -> None:
+        """Write what is pending and stop."""
+        self._closing.set()
+        if self._wake is not None:
+            self._wake.set_result(None)
+            self._wake = None
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        try:
+            while await self._something_pending():
+                # A call of its own: what was written is not held on to while the writer waits for more.
+                await self._write_batch()
+        except StoreError as error:
+            log.error("writing stopped: %s", error)  # noqa: TRY400  the text says all
+            self._on_stop(error)
+        except Exception as error:
+            log.exception("writing stopped")
+            self._on_stop(error)
+
+    async def _write_batch(self) -> None:
+        batch = self._pending[: self._largest_batch]
+        self._pending = self._pending[self._largest_batch :]
+        verdicts = await self._commit([append for append, _done in batch])
+        self.commits += 1
+        self.appended += len(batch)
+        for (_append, done), verdict in zip(batch, verdicts, strict=True):
+            _report(done, verdict)
+
+    async def _something_pending(self) -> bool:
+        if not self._pending and not self._closing.is_set():
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        return bool(self._pending)
+
+    async def _commit(self, batch: list[Append]) -> Sequence[Verdict]:
+        try:
+            return await self._stored(batch)
+        except ValueError as error:
+            if len(batch) == 1:
+                return [error]
+        # One of them cannot be kept; which one, only trying each alone can tell.
+        verdicts: list[Verdict] = []
+        for append in batch:
+            verdicts += await self._commit([append])
+        return verdicts
+
+    async def _stored(self, batch: list[Append]) -> Sequence[bool]:
+        pause = 0.0
+        while True:
+            try:
+                verdicts = await self._store.append(batch)
+            except (StoreFull, StoreUnavailable) as error:
+                pause = await self._hold(pause, error)
+            else:
+                if pause:
+                    log.warning("the store takes writes again")
+                return verdicts
+
+    async def _hold(self, pause: float, error: StoreError) -> float:
+        """Wait a little longer than last time; say so once, and give up only when the orchestrator closes."""
+        if self._closing.is_set():
+            raise error
+        if not pause:
+            log.warning("writing waits: %s", error)
+        pause = longer(pause)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._closing.wait()
+        return pause
+
+
+def _report(done: Done, verdict: Verdict) -> None:
+    try:
+        done(verdict)
+    except Exception:  # what one instance does with its verdict must not keep the others from theirs
+        log.exception("a stored decision could not be acted on")

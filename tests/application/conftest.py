@@ -1,0 +1,67 @@
+"""The stores that the engine's suite runs on; no test waits for ever, and asyncio has nothing to complain about."""
+
+import asyncio
+import functools
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import pytest
+
+from amends import memory, sqlite
+from amends.ports import EventStore
+from tests.application.shop import Shop
+
+Stores: TypeAlias = Callable[[], EventStore]
+
+LONGEST: Final = float(os.environ.get("AMENDS_TEST_PATIENCE", "30"))
+"""Seconds after which a test that waits for what will not come is told so."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let no test of this folder wait for ever: a lost wakeup is a failure, not a pause."""
+    for item in items:
+        if isinstance(item, pytest.Function) and Path(__file__).parent in item.path.parents:
+            item.obj = _limited(item.obj)
+
+
+def _limited(test: Callable[..., Any]) -> Callable[..., Any]:
+    if not inspect.iscoroutinefunction(test):
+        return test
+
+    @functools.wraps(test)
+    async def limited(*arguments: Any, **named: Any) -> None:
+        call: Awaitable[None] = test(*arguments, **named)
+        async with asyncio.timeout(LONGEST):
+            await call
+
+    return limited
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    """A function that gives the same durable content each time, as after a restart."""
+    if request.param == "sqlite":
+        return lambda: sqlite(tmp_path / "amends.db")
+    kept = memory()
+    return lambda: kept
+
+
+@pytest.fixture
+def store(stores: Stores) -> EventStore:
+    return stores()
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+@pytest.fixture(autouse=True)
+def asyncio_is_quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No task or future dies with an exception that nobody looked at."""
+    yield
+    complaints = [record.getMessage() for record in caplog.get_records("call") if record.name == "asyncio"]
+    assert not complaints, complaints

@@ -1,0 +1,237 @@
+"""Break the engine on purpose: what to change in the source, and the test that has to go red for it.
+
+Rules: `old` stands in the file exactly once. When the code was rewritten, refresh the entry so that it breaks the same
+thing again; do not drop it.
+"""
+
+from typing import NamedTuple
+
+
+class Mutation(NamedTuple):
+    what: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+ENGINE = "application/engine.py"
+RECOVERY = "application/recovery.py"
+LANES = "application/dispatcher.py"
+TIMERS = "application/timers.py"
+WRITER = "application/writer.py"
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(
+        "commands go out before the commit",
+        ENGINE,
+        "        instance.busy = True\n        instance.asking = ask.waiter\n",
+        "        for command in decision.commands:\n            self._send(instance, command)\n"
+        "        instance.busy = True\n        instance.asking = ask.waiter\n",
+        "test_persistence.py::test_rule_01_nothing_is_sent_or_acknowledged_before_its_commit",
+    ),
+    Mutation(
+        "a caller is acknowledged before the commit",
+        ENGINE,
+        "        instance.busy = True\n        instance.asking = ask.waiter\n",
+        "        if ask.waiter is not None and not ask.until_end:\n            ask.waiter.set_result(decision.state)\n"
+        "        instance.busy = True\n        instance.asking = ask.waiter\n",
+        "test_persistence.py::test_rule_01_no_act_is_acknowledged_before_its_commit",
+    ),
+    Mutation(
+        "the state is shown before the commit",
+        ENGINE,
+        "        instance.busy = True\n        instance.asking = ask.waiter\n",
+        "        instance.state = decision.state\n        instance.busy = True\n        instance.asking = ask.waiter\n",
+        "test_persistence.py::test_rule_01_no_act_is_acknowledged_before_its_commit",
+    ),
+    Mutation(
+        "what is outstanding is not sent at recovery",
+        ENGINE,
+        "            if resend and not state.final:",
+        "            if False and resend:",
+        "test_recovery.py::test_what_is_outstanding_is_sent_again_with_the_same_id",
+    ),
+    Mutation(
+        "recovery finds nothing",
+        RECOVERY,
+        "        news = not self._is_live(row.key)",
+        "        news = self._is_live(row.key)",
+        "test_recovery.py::test_what_is_outstanding_is_sent_again_with_the_same_id",
+    ),
+    Mutation(
+        "what was accepted is sent again whenever it is loaded",
+        ENGINE,
+        "self._load(instance, resend=self._recovering)",
+        "self._load(instance, resend=True)",
+        "test_lanes.py::test_what_was_accepted_leaves_memory_and_its_reply_comes_later",
+    ),
+    Mutation(
+        "the index forgets what is outstanding",
+        "application/index_row.py",
+        "    return SetIndex(wake_at, outstanding)\n",
+        "    return SetIndex(wake_at, outstanding=False)\n",
+        "test_recovery.py::test_what_is_outstanding_is_sent_again_with_the_same_id",
+    ),
+    Mutation(
+        "the index is too late",
+        "application/index_row.py",
+        "known is not None and known <= wake_at",
+        "known is None or known <= wake_at or True",
+        "test_timers.py::test_a_shorter_timeout_behind_a_longer_one_is_not_late",
+    ),
+    Mutation(
+        "a trigger that comes while an append is in flight is dropped",
+        ENGINE,
+        "        instance.queue.append(ask)\n        if not instance.busy:",
+        "        if not instance.busy:\n            instance.queue.append(ask)\n        if not instance.busy:",
+        "test_verbs.py::test_concurrent_starts_make_one_instance",
+    ),
+    Mutation(
+        "a lost lock is taken for a commit",
+        ENGINE,
+        "            if verdict is True:",
+        "            if verdict is not None:",
+        "test_verbs.py::test_a_start_with_other_data_is_a_conflict",
+    ),
+    Mutation(
+        "a lost lock drops its trigger",
+        ENGINE,
+        "        instance.queue.appendleft(ask)\n",
+        "        _refuse(ask.waiter, AmendsError('lost'))\n",
+        "test_persistence.py::test_a_lost_lock_reloads_and_decides_again_and_harms_no_neighbour",
+    ),
+    Mutation(
+        "another saga's instance is taken for the same",
+        ENGINE,
+        "        plan = ask.wanted or instance.plan\n",
+        "        plan = instance.plan or ask.wanted\n",
+        "test_verbs.py::test_the_same_id_and_data_for_another_saga_is_a_conflict",
+    ),
+    Mutation(
+        "who waits for an append is forgotten when the store breaks",
+        ENGINE,
+        "            for waiter in (instance.asking, *(",
+        "            for waiter in (*(",
+        "test_persistence.py::test_a_broken_store_is_told_to_all_who_wait_and_nothing_is_acknowledged",
+    ),
+    Mutation(
+        "an instance whose caller gave up stays in memory",
+        ENGINE,
+        "                instance.ended.remove(ended)\n            self._leave(instance)",
+        "                instance.ended.remove(ended)",
+        "test_memory.py::test_an_instance_leaves_when_its_caller_gives_up",
+    ),
+    Mutation(
+        "an idle instance stays in memory",
+        ENGINE,
+        "            del self._live[instance.key]\n",
+        "",
+        "test_verbs.py::test_get_and_wait_see_what_is_durable",
+    ),
+    Mutation(
+        "an end that came while the instance was loaded is not told",
+        ENGINE,
+        "        if instance.ended and instance.state.final and not (instance.busy or instance.queue):",
+        "        if False:",
+        "test_verbs.py::test_wait_is_told_an_end_that_came_while_it_read",
+    ),
+    Mutation(
+        "a call whose time is over keeps its place",
+        ENGINE,
+        "            self._give_up_late(instance)\n",
+        "",
+        "test_lanes.py::test_a_hanging_call_gives_its_place_back_when_its_time_is_over",
+    ),
+    Mutation(
+        "an index row that was too early stays as it is",
+        ENGINE,
+        "        if not moved and not instance.state.final:",
+        "        if False:",
+        "test_timers.py::test_an_index_row_that_was_too_early_is_corrected_once",
+    ),
+    Mutation(
+        "an instance moves on while its index row is corrected",
+        ENGINE,
+        "        instance.busy = True\n        self.timers.correct(",
+        "        self.timers.correct(",
+        "test_timers.py::test_a_correction_never_overwrites_a_newer_index_row",
+    ),
+    Mutation(
+        "an instance that cannot be run is asked for again and again",
+        ENGINE,
+        "        if any(type(ask.trigger) is Tick for ask in asks):\n            self._reindex(instance, PARKED)\n",
+        "",
+        "test_recovery.py::test_an_instance_without_its_definition_is_reported_and_harms_nobody",
+    ),
+    Mutation(
+        "a parked instance stays parked",
+        RECOVERY,
+        "        if row.wake_at is None:",
+        "        if False:",
+        "test_recovery.py::test_the_timer_of_a_parked_instance_counts_again_once_it_can_be_run",
+    ),
+    Mutation(
+        "a cancelled caller keeps the place that it was promised",
+        "application/room.py",
+        "                self._promised -= 1\n                self.let_in()\n",
+        "                pass\n",
+        "test_memory.py::test_a_promised_place_is_passed_on_when_its_caller_gives_up_at_that_moment",
+    ),
+    Mutation(
+        "recovery is refused when many callers wait",
+        "application/room.py",
+        "        if not patient and len(",
+        "        if len(",
+        "test_memory.py::test_recovery_of_more_than_may_be_live",
+    ),
+    Mutation(
+        "a wake-up is forgotten over an older answer",
+        TIMERS,
+        "        if stored is not None and (self._next is None or stored < self._next):\n",
+        "        if True:\n",
+        "test_timers.py::test_a_wake_up_that_is_noted_while_the_store_is_asked_is_not_forgotten",
+    ),
+    Mutation(
+        "a correction that failed is forgotten",
+        TIMERS,
+        "                self._corrections.setdefault(key, (change, done))\n",
+        "",
+        "test_timers.py::test_a_correction_that_fails_is_made_later",
+    ),
+    Mutation(
+        "a full store stops the writer",
+        WRITER,
+        "            except (StoreFull, StoreUnavailable) as error:",
+        "            except StoreUnavailable as error:",
+        "test_persistence.py::test_a_store_that_is_full_or_away_is_waited_for",
+    ),
+    Mutation(
+        "what no store can keep takes its neighbours along",
+        WRITER,
+        "            if len(batch) == 1:\n                return [error]\n",
+        "            return [error] * len(batch)\n",
+        "test_persistence.py::test_what_no_store_can_keep_fails_alone",
+    ),
+    Mutation(
+        "commits are not joined",
+        WRITER,
+        "largest_batch: int = 2000",
+        "largest_batch: int = 1",
+        "test_persistence.py::test_group_commit_joins_what_arrives_while_a_commit_is_in_flight",
+    ),
+    Mutation(
+        "a transport that raises takes its lane's worker along",
+        LANES,
+        "        except (Exception, SystemExit) as error:",
+        "        except ZeroDivisionError as error:",
+        "test_lanes.py::test_a_transport_that_raises_is_an_attempt_that_failed",
+    ),
+    Mutation(
+        "closing waits for a call that will not be cancelled",
+        LANES,
+        "            if self._stopping:\n                return\n            wake =",
+        "            wake =",
+        "test_lanes.py::test_a_handler_that_will_not_be_cancelled_does_not_hold_up_the_end",
+    ),
+)

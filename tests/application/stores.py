@@ -1,0 +1,117 @@
+"""Wrappers around event stores: what goes wrong, or is held up, between the engine and a real store.
+
+Rules: the wrapped store does the work; a wrapper only delays, refuses, counts. It does not: know the engine.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from amends.ports import Append, EventStore, OpenInstance, SetIndex, StreamKey, Transition
+
+
+class Wrapped:
+    """An `EventStore` that passes everything on and counts it."""
+
+    def __init__(self, store: EventStore) -> None:
+        self.store = store
+        self.calls: Counter[str] = Counter()
+        self.batches: list[int] = []
+
+    async def open(self) -> None:
+        await self.store.open()
+
+    async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
+        self.calls["append"] += 1
+        self.batches.append(len(batch))
+        return await self.store.append(batch)
+
+    async def reindex(self, key: StreamKey, change: SetIndex) -> None:
+        self.calls["reindex"] += 1
+        await self.store.reindex(key, change)
+
+    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
+        self.calls["read"] += 1
+        return await self.store.read(key, after=after)
+
+    async def open_instances(
+        self, *, after: StreamKey | None = None, limit: int = 1000
+    ) -> Sequence[OpenInstance]:
+        self.calls["open_instances"] += 1
+        return await self.store.open_instances(after=after, limit=limit)
+
+    async def due(self, now: datetime, *, limit: int = 1000) -> Sequence[OpenInstance]:
+        self.calls["due"] += 1
+        return await self.store.due(now, limit=limit)
+
+    async def next_wake(self) -> datetime | None:
+        return await self.store.next_wake()
+
+    async def close(self) -> None:
+        await self.store.close()
+
+
+class Held(Wrapped):
+    """Holds every append until `gate` is open."""
+
+    def __init__(self, store: EventStore) -> None:
+        super().__init__(store)
+        self.gate = asyncio.Event()
+        self.held = asyncio.Event()
+
+    async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
+        self.held.set()
+        await self.gate.wait()
+        return await super().append(batch)
+
+
+class Losing(Wrapped):
+    """Says once of each named instance that its lock was lost, and stores nothing of it then."""
+
+    def __init__(self, store: EventStore) -> None:
+        super().__init__(store)
+        self.to_lose: set[str] = set()
+
+    async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
+        lost = [append.transition.key.saga_id in self.to_lose for append in batch]
+        self.to_lose -= {append.transition.key.saga_id for append in batch}
+        kept = [append for append, is_lost in zip(batch, lost, strict=True) if not is_lost]
+        verdicts = iter(await super().append(kept))
+        return [False if is_lost else next(verdicts) for is_lost in lost]
+
+
+class Failing(Wrapped):
+    """Raises `error` for the named operations as long as it is set."""
+
+    def __init__(self, store: EventStore, *operations: str) -> None:
+        super().__init__(store)
+        self.operations = operations
+        self.error: Exception | None = None
+
+    def _check(self, operation: str) -> None:
+        if self.error is not None and operation in self.operations:
+            self.calls[f"failed {operation}"] += 1
+            raise self.error
+
+    async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
+        self._check("append")
+        return await super().append(batch)
+
+    async def reindex(self, key: StreamKey, change: SetIndex) -> None:
+        self._check("reindex")
+        await super().reindex(key, change)
+
+    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
+        self._check("read")
+        return await super().read(key, after=after)
+
+    async def open_instances(
+        self, *, after: StreamKey | None = None, limit: int = 1000
+    ) -> Sequence[OpenInstance]:
+        self._check("open_instances")
+        return await super().open_instances(after=after, limit=limit)
+
+    async def due(self, now: datetime, *, limit: int = 1000) -> Sequence[OpenInstance]:
+        self._check("due")
+        return await super().due(now, limit=limit)
