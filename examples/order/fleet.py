@@ -1,0 +1,205 @@
+"""The four services as processes: starts them, starts again what crashed, ends them.
+
+    async with Fleet(directory=Path("run"), seed=SEED) as fleet:
+        fleet.commands("payment")        # http://127.0.0.1:PORT/commands, the base of the service's commands
+
+Rules:
+- Everything lies in the directory: `product.db`, `product.pid`, `product.log` and so on. A second fleet over the same
+  directory goes on where the first one ended; two at once in one directory are not allowed.
+- A service keeps its port when it is started again, whether it crashed or was restarted.
+- Only processes that this object started are ended: SIGTERM first, SIGKILL after `PATIENCE` seconds. If the fleet's own
+  process dies, the services notice (their standard input closes) and end by themselves.
+- A service that does not come up, or that crashed `MOST_RESTARTS` times, is an error that says where its log is.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from examples.order.cases import SERVICES, ServiceName
+
+PATIENCE = 10.0
+MOST_RESTARTS = 100
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class DirectoryInUse(RuntimeError):
+    """Another fleet runs in this directory."""
+
+
+class NotReady(RuntimeError):
+    """A service did not come up."""
+
+
+@dataclass
+class _Running:
+    process: asyncio.subprocess.Process
+    url: str
+    restarts: int = 0
+
+
+class Fleet:
+    """The four services of one directory."""
+
+    def __init__(
+        self, *, directory: Path, seed: Path | None = None, ports: Mapping[ServiceName, int] | None = None
+    ) -> None:
+        self._directory = directory
+        self._seed = seed
+        self._ports: dict[ServiceName, int] = dict(ports or {})
+        self._running: dict[ServiceName, _Running] = {}
+        self._watchers: dict[ServiceName, asyncio.Task[None]] = {}
+        self._lock: IO[bytes] | None = None
+        self._up: dict[ServiceName, asyncio.Event] = {name: asyncio.Event() for name in SERVICES}
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def url(self, service: ServiceName) -> str:
+        """Where the service listens: `http://127.0.0.1:PORT`."""
+        return self._running[service].url
+
+    def commands(self, service: ServiceName) -> str:
+        """The base of the service's commands."""
+        return f"{self.url(service)}/commands"
+
+    def restarts(self, service: ServiceName) -> int:
+        """How often the service was started again."""
+        return self._running[service].restarts
+
+    async def start(self) -> None:
+        """Start all four; when one does not come up, end the others and raise NotReady."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(self._directory / "fleet.lock")
+        try:
+            await asyncio.gather(*(self._start(service) for service in SERVICES))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End all that run, and wait until they have ended."""
+        for watcher in self._watchers.values():
+            watcher.cancel()
+        await asyncio.gather(*self._watchers.values(), return_exceptions=True)
+        self._watchers.clear()
+        await asyncio.gather(*(self._end(name, running.process) for name, running in self._running.items()))
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def kill(self, service: ServiceName) -> None:
+        """End one service with SIGKILL; it is started again, as after any crash. Returns when it is up again."""
+        self._up[service].clear()
+        self._running[service].process.kill()
+        await self.up(service)
+
+    async def up(self, service: ServiceName) -> None:
+        """Wait until the service runs; raises what kept it from being started again."""
+        waiting = asyncio.ensure_future(self._up[service].wait())
+        await asyncio.wait({waiting, self._watchers[service]}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            waiting.cancel()
+            self._watchers[service].result()
+
+    async def _start(self, service: ServiceName) -> None:
+        process, url = await self._launch(service)
+        self._running[service] = _Running(process, url)
+        self._ports[service] = int(url.rpartition(":")[2])
+        self._up[service].set()
+        self._watchers[service] = asyncio.create_task(self._watch(service), name=f"watch-{service}")
+
+    async def _watch(self, service: ServiceName) -> None:
+        running = self._running[service]
+        while True:
+            await running.process.wait()
+            self._up[service].clear()
+            if running.restarts >= MOST_RESTARTS:
+                message = (
+                    f"the {service} service crashed {MOST_RESTARTS} times; see {self._path(service, 'log')}"
+                )
+                raise NotReady(message)
+            running.restarts += 1
+            running.process, running.url = await self._launch(service)
+            self._up[service].set()
+
+    async def _launch(self, service: ServiceName) -> tuple[asyncio.subprocess.Process, str]:
+        with self._path(service, "log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *self._command(service),
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": _search_path()},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+        try:
+            url = await self._ready(service, process)
+        except BaseException:
+            await self._end(service, process)
+            raise
+        self._path(service, "pid").write_text(f"{process.pid}\n")
+        return process, url
+
+    def _command(self, service: ServiceName) -> list[str]:
+        module = f"examples.order.participants.{service}_service"
+        command = [sys.executable, "-m", module, "--with-parent", "--port", str(self._ports.get(service, 0))]
+        command += ["--database", str(self._path(service, "db").resolve())]
+        if self._seed is not None:
+            command += ["--seed", str(self._seed.resolve())]
+        return command
+
+    async def _ready(self, service: ServiceName, process: asyncio.subprocess.Process) -> str:
+        line = b""
+        if process.stdout is not None:
+            with contextlib.suppress(TimeoutError):
+                line = await asyncio.wait_for(process.stdout.readline(), timeout=PATIENCE)
+        word, _, url = line.decode().strip().partition(" ")
+        if word != "ready":
+            message = f"the {service} service did not come up; see {self._path(service, 'log')}"
+            raise NotReady(message)
+        return url
+
+    async def _end(self, service: ServiceName, process: asyncio.subprocess.Process) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), timeout=PATIENCE)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        self._path(service, "pid").unlink(missing_ok=True)
+
+    def _path(self, service: ServiceName, kind: str) -> Path:
+        return self._directory / f"{service}.{kind}"
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """The open lock file; the lock goes when it is closed, or when its process dies."""
+    lock = path.open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        message = f"another fleet runs in {path.parent}; stop it or take another directory"
+        raise DirectoryInUse(message) from None
+    return lock
+
+
+def _search_path() -> str:
+    """Where the services' interpreter finds amends and this example: the checkout first."""
+    inherited = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(ROOT / "src"), str(ROOT), *([inherited] if inherited else [])])

@@ -1,0 +1,211 @@
+"""The demo's orchestrator as a process: orders come in as lines, what becomes of them goes out as lines.
+
+    python -m examples.order.orchestrate --store saga.db --participant order=http://127.0.0.1:8001/commands …
+
+Rules:
+- Standard input: one `Order` as JSON per line starts its saga, whose id is the order's id. The same line again is
+  harmless; after a restart the parent sends them all again. The process ends with its input, so it never outlives its
+  parent.
+- Standard output: one `Report` as JSON per line: `ready` once, then `saga` whenever one has moved, `refused` for an
+  order that cannot be started.
+- What was begun before goes on by itself, from the store alone, as soon as it is open.
+- When the parent is killed, this process dies with it where the system can see to that (Linux); elsewhere it ends with
+  its input. Either way nothing is lost, and it does not go on asking services that are going down as well.
+- The predecessor may still be letting go of the store: that is waited for.
+
+Does not do: judge what becomes of the orders, or know that any service misbehaves.
+"""
+
+import argparse
+import asyncio
+import ctypes
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from amends import ActRefused, Orchestrator, SagaConflict, SagaIdInvalid, SagaView, http, sqlite
+from amends.ports import EventStore, StoreHeld, StreamKey
+from examples.order.messages import Order
+from examples.order.saga import ORDER, OrderData
+
+LOOK = 0.1
+"""Seconds between two looks at the sagas."""
+PATIENCE = 15.0
+"""Seconds in which a predecessor must have let go of the store."""
+LONGEST_LINE = 1 << 20
+PR_SET_PDEATHSIG = 1
+ENDS = ("completed", "compensated", "abandoned")
+
+
+class StepSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """One step that has begun."""
+
+    path: str
+    phase: str
+    attempts: int
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
+    """The store is open; orders may come."""
+
+
+class SagaSeen(msgspec.Struct, frozen=True, kw_only=True, tag="saga"):
+    """A saga as it stands; `seconds` from its start to its end, by the event stream's own instants."""
+
+    id: str
+    status: str
+    business_status: str
+    steps: tuple[StepSeen, ...]
+    undone: tuple[str, ...]
+    stuck: tuple[str, ...]
+    seconds: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is expected."""
+        return self.status in ENDS
+
+
+class NotStarted(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """This order's saga could not be started."""
+
+    id: str
+    reason: str
+
+
+Report: TypeAlias = Ready | SagaSeen | NotStarted
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve standard input until it ends."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    parser = argparse.ArgumentParser(prog="orchestrate")
+    parser.add_argument("--store", type=Path, required=True, help="the SQLite file of the sagas")
+    parser.add_argument(
+        "--participant", action="append", default=[], metavar="NAME=URL", help="where commands go"
+    )
+    parsed = parser.parse_args(arguments)
+    _die_with_parent()
+    participants = dict(pair.split("=", 1) for pair in parsed.participant)
+    try:
+        asyncio.run(_serve(sqlite(parsed.store), participants))
+    except BrokenPipeError:
+        return 1
+    return 0
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to send SIGKILL to this process when its parent dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@dataclass
+class _Desk:
+    """The orchestrator, and what is still open in it."""
+
+    amends: Orchestrator
+    store: EventStore
+    positions: dict[str, int] = field(default_factory=dict[str, int])
+
+    async def take(self, line: bytes) -> None:
+        order = msgspec.json.decode(line, type=Order)
+        try:
+            view = await self.amends.start(ORDER, OrderData(order=order), saga_id=order.order_id)
+        except (ActRefused, SagaConflict, SagaIdInvalid) as refused:
+            _report(NotStarted(id=order.order_id, reason=str(refused)))
+        else:
+            self.positions[view.id] = 0
+
+    async def look(self) -> None:
+        """Report each saga that has moved since the last look."""
+        for saga_id, position in list(self.positions.items()):
+            view = await self.amends.get(saga_id)
+            if view.position == position:
+                continue
+            ended = view.status in ENDS
+            _report(_seen(view, await self._seconds(saga_id) if ended else None))
+            self.positions[saga_id] = view.position
+            if ended:
+                del self.positions[saga_id]
+
+    async def _seconds(self, saga_id: str) -> float:
+        stream = await self.store.read(StreamKey("default", saga_id))
+        return (stream[-1].recorded_at - stream[0].recorded_at).total_seconds()
+
+
+def _seen(view: "SagaView[OrderData]", seconds: float | None) -> SagaSeen:
+    return SagaSeen(
+        id=view.id,
+        status=view.status,
+        business_status=view.business_status,
+        steps=tuple(StepSeen(path=s.path, phase=s.phase, attempts=s.attempts) for s in view.steps),
+        undone=view.undone,
+        stuck=view.stuck,
+        seconds=seconds,
+    )
+
+
+def _report(report: Report) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+async def _serve(store: EventStore, participants: dict[str, str]) -> None:
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    # Ctrl-C reaches the whole foreground group; the parent decides when this process ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    orchestrator = Orchestrator(
+        sagas=[ORDER], store=store, participants={name: http(url) for name, url in participants.items()}
+    )
+    async with AsyncExitStack() as stack:
+        await _open(orchestrator, stack)
+        _report(Ready())
+        desk = _Desk(orchestrator, store)
+        duties = (_take_all(desk), _look_on(desk), ended.wait())
+        tasks = {asyncio.ensure_future(duty) for duty in duties}
+        done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        for task in done:
+            task.result()
+
+
+async def _open(orchestrator: Orchestrator, stack: AsyncExitStack) -> None:
+    """Open the store, once its former holder has let go of it."""
+    clock = asyncio.get_running_loop().time
+    latest = clock() + PATIENCE
+    while True:
+        try:
+            await stack.enter_async_context(orchestrator)
+            return
+        except StoreHeld:
+            if clock() > latest:
+                raise
+            await asyncio.sleep(LOOK)
+
+
+async def _take_all(desk: _Desk) -> None:
+    lines = asyncio.StreamReader(limit=LONGEST_LINE)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    while line := await lines.readline():
+        await desk.take(line)
+
+
+async def _look_on(desk: _Desk) -> None:
+    while True:
+        await desk.look()
+        await asyncio.sleep(LOOK)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""The payment service: accounts, and every movement on them.
+
+Rules:
+- Movements are only ever added: a refund is a movement of its own and names the charge that it gives back.
+- Sums are kept in cents, as integers; on the wire they are strings with two decimals.
+- That a command acts once is the barrier's work: `charge` would charge twice if it were asked twice.
+"""
+
+import sqlite3
+import sys
+from decimal import Decimal
+
+from amends.participant import Command, Refused, Succeeded, do, undo
+from amends.participant.handlers import handlers
+from examples.order.messages import CENT, Charge, Charged, Refund, Refunded
+from examples.order.participants.process import Service, run
+from examples.order.seed import Seed
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS account (
+    account TEXT PRIMARY KEY,
+    initial INTEGER NOT NULL,
+    balance INTEGER NOT NULL CHECK (balance >= 0)
+) STRICT;
+CREATE TABLE IF NOT EXISTS movement (
+    movement_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind        TEXT NOT NULL CHECK (kind IN ('charge', 'refund')),
+    order_id    TEXT NOT NULL,
+    payment_ref TEXT NOT NULL,
+    account     TEXT NOT NULL REFERENCES account (account),
+    cents       INTEGER NOT NULL,
+    gives_back  INTEGER REFERENCES movement (movement_id)
+) STRICT;
+CREATE INDEX IF NOT EXISTS movement_by_order ON movement (order_id, payment_ref);
+"""
+_MOVE = """
+INSERT INTO movement (kind, order_id, payment_ref, account, cents, gives_back) VALUES (?, ?, ?, ?, ?, ?)
+"""
+_OPEN_CHARGES = """
+SELECT movement_id, account, cents FROM movement AS charge
+WHERE kind = 'charge' AND order_id = ? AND payment_ref = ? AND (? IS NULL OR 'P-' || movement_id = ?)
+AND NOT EXISTS (SELECT 1 FROM movement WHERE gives_back = charge.movement_id)
+"""
+
+
+def plant(connection: sqlite3.Connection, seed: Seed) -> None:
+    connection.executemany(
+        "INSERT INTO account (account, initial, balance) VALUES (?, ?, ?)",
+        [(account.account, _cents(account.balance), _cents(account.balance)) for account in seed.accounts],
+    )
+
+
+def charge(connection: sqlite3.Connection, _: Command, wanted: Charge) -> Succeeded[Charged] | Refused:
+    row = connection.execute("SELECT balance FROM account WHERE account = ?", (wanted.account,)).fetchone()
+    if row is None:
+        return Refused("unknown-account", f"there is no account {wanted.account}")
+    cents = _cents(wanted.amount)
+    if row[0] < cents:
+        return Refused("declined", f"the funds of {wanted.account} do not suffice for {wanted.amount}")
+    connection.execute("UPDATE account SET balance = balance - ? WHERE account = ?", (cents, wanted.account))
+    cursor = connection.execute(
+        _MOVE, ("charge", wanted.order_id, wanted.payment_ref, wanted.account, cents, None)
+    )
+    return Succeeded(Charged(payment_id=f"P-{cursor.lastrowid}"))
+
+
+def refund(connection: sqlite3.Connection, _: Command, back: Refund) -> Succeeded[Refunded] | Refused:
+    key = (back.order_id, back.payment_ref, back.payment_id, back.payment_id)
+    for movement_id, account, cents in connection.execute(_OPEN_CHARGES, key).fetchall():
+        if cents != _cents(back.amount):
+            charged = _amount(cents)
+            return Refused("amount-differs", f"{charged} was charged, {back.amount} is asked back")
+        connection.execute("UPDATE account SET balance = balance + ? WHERE account = ?", (cents, account))
+        connection.execute(_MOVE, ("refund", back.order_id, back.payment_ref, account, cents, movement_id))
+    return Succeeded(Refunded())
+
+
+def state(connection: sqlite3.Connection) -> dict[str, object]:
+    accounts = connection.execute("SELECT account, initial, balance FROM account ORDER BY account")
+    movements = connection.execute(
+        "SELECT movement_id, kind, order_id, payment_ref, account, cents FROM movement ORDER BY movement_id"
+    )
+    return {
+        "accounts": [
+            {"account": row[0], "initial": _amount(row[1]), "balance": _amount(row[2])} for row in accounts
+        ],
+        "movements": [
+            {
+                "movement_id": f"P-{row[0]}",
+                "kind": row[1],
+                "order_id": row[2],
+                "payment_ref": row[3],
+                "account": row[4],
+                "amount": _amount(row[5]),
+            }
+            for row in movements
+        ],
+    }
+
+
+def _cents(amount: Decimal) -> int:
+    return int(amount / CENT)
+
+
+def _amount(cents: int) -> Decimal:
+    return cents * CENT
+
+
+SERVICE = Service(
+    name="payment-service",
+    schema=SCHEMA,
+    plant=plant,
+    handlers=handlers(do("charge", Charge, charge), undo("refund", Refund, refund)),
+    declined={"charge": "declined", "refund": "declined"},
+    state=state,
+)
+
+if __name__ == "__main__":
+    sys.exit(run(SERVICE))

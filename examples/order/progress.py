@@ -1,0 +1,104 @@
+"""What the demo knows of its orders so far, and the document that it ends with.
+
+Rules: the newest report of a saga replaces the one before; nothing here asks anybody. `ok` only when every saga ended
+as its case expects and every check holds.
+
+Does not do: show anything, or wait.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from examples.order.cases import Case
+from examples.order.checks import Verdict
+from examples.order.orchestrate import NotStarted, SagaSeen, StepSeen
+
+ENDS_AS_EXPECTED = "sagas-end-as-expected"
+BUSY = frozenset({"doing", "retrying", "undoing", "undo-retrying"})
+"""Phases of a step that goes on by itself."""
+UNDOING = frozenset({"undoing", "undo-retrying"})
+
+
+class SagaResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One saga in the document."""
+
+    id: str
+    status: str
+    business_status: str
+    steps: tuple[StepSeen, ...] = ()
+    undone: tuple[str, ...] = ()
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--json` prints."""
+
+    sagas: tuple[SagaResult, ...]
+    checks: Mapping[str, bool]
+    ok: bool
+
+
+@dataclass
+class Progress:
+    """The demo's orders and what has been heard of each."""
+
+    cases: Sequence[Case]
+    sagas: dict[str, SagaSeen] = field(default_factory=dict[str, SagaSeen])
+    not_started: dict[str, str] = field(default_factory=dict[str, str])
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Nothing goes on by itself any more: all have ended, or wait for a person."""
+
+    def hear(self, report: SagaSeen | NotStarted) -> None:
+        """Take notice."""
+        if isinstance(report, NotStarted):
+            self.not_started[report.id] = report.reason
+        else:
+            self.sagas[report.id] = report
+        if all(self._rests(case.order.order_id) for case in self.cases):
+            self.settled.set()
+
+    @property
+    def ended(self) -> int:
+        """How many have come to their end."""
+        return sum(saga.ended for saga in self.sagas.values()) + len(self.not_started)
+
+    @property
+    def all_ended(self) -> bool:
+        return self.ended == len(self.cases)
+
+    @property
+    def in_work(self) -> list[SagaSeen]:
+        """Those that are on their way, in the order of their ids."""
+        return sorted((saga for saga in self.sagas.values() if not saga.ended), key=lambda saga: saga.id)
+
+    def _rests(self, order_id: str) -> bool:
+        saga = self.sagas.get(order_id)
+        if saga is None:
+            return order_id in self.not_started
+        return saga.ended or (saga.status == "stuck" and not any(step.phase in BUSY for step in saga.steps))
+
+    def as_expected(self, case: Case) -> bool:
+        """Whether this order's saga ended as its case says."""
+        saga = self.sagas.get(case.order.order_id)
+        expected = (case.expect.status, case.expect.business_status)
+        return saga is not None and (saga.status, saga.business_status) == expected
+
+    def result(self, verdict: Verdict) -> Result:
+        """The document."""
+        checks = {ENDS_AS_EXPECTED: all(self.as_expected(case) for case in self.cases), **verdict.checks}
+        sagas = tuple(self._saga(case.order.order_id) for case in self.cases)
+        return Result(sagas=sagas, checks=checks, ok=all(checks.values()))
+
+    def _saga(self, order_id: str) -> SagaResult:
+        saga = self.sagas.get(order_id)
+        if saga is None:
+            return SagaResult(id=order_id, status="not-started", business_status="")
+        return SagaResult(
+            id=order_id,
+            status=saga.status,
+            business_status=saga.business_status,
+            steps=saga.steps,
+            undone=saga.undone,
+        )

@@ -1,0 +1,140 @@
+"""The barrier in a service's own SQLite database: its rows and the business change commit in one transaction.
+
+Rules:
+- `receive` opens the transaction with BEGIN IMMEDIATE, so two deliveries of one command wait for each other, in one
+  process or in several; it commits before it returns, and takes everything back when anything raises.
+- The connection is in autocommit mode (isolation_level=None): nobody else begins transactions behind its back.
+- The handler cannot end the transaction: COMMIT, ROLLBACK and BEGIN are denied to it. What it changed before it
+  returned Refused is taken back by a savepoint.
+- The durability of the answer is that of the connection: WAL wants synchronous=FULL.
+
+Does not do: decide (barrier), retry a busy database (the caller's busy timeout does).
+"""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from amends.participant.barrier import Answer, Remembered, Standing, State, admit
+from amends.participant.handlers import Act, Result
+from amends.participant.message import Command, Pair, Refused
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS amends_command (
+    command_id  TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    outcome     TEXT NOT NULL CHECK (outcome IN ('succeeded', 'refused')),
+    body        BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS amends_pair (
+    namespace   TEXT NOT NULL,
+    saga_id     TEXT NOT NULL,
+    step        TEXT NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('refused', 'done', 'undone')),
+    command_id  TEXT NOT NULL REFERENCES amends_command (command_id),
+    PRIMARY KEY (namespace, saga_id, step)
+) STRICT, WITHOUT ROWID;
+"""
+
+_RECALL = "SELECT fingerprint, outcome, body FROM amends_command WHERE command_id = ?"
+_STANDING = "SELECT state, command_id FROM amends_pair WHERE namespace = ? AND saga_id = ? AND step = ?"
+_REMEMBER_COMMAND = "INSERT INTO amends_command (command_id, fingerprint, outcome, body) VALUES (?, ?, ?, ?)"
+_REMEMBER_PAIR = """
+INSERT INTO amends_pair (namespace, saga_id, step, state, command_id) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (namespace, saga_id, step) DO UPDATE SET state = excluded.state, command_id = excluded.command_id
+"""
+
+
+class TransactionDenied(RuntimeError):
+    """A handler tried to begin or end a transaction; that is the barrier's alone. Nothing was done."""
+
+
+class SqliteLedger:
+    """The barrier's three operations on a connection that is in a transaction."""
+
+    def __init__(self, *, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def recall(self, command_id: str) -> Remembered | None:
+        """The answer that this command got, if it was here before."""
+        row = self._connection.execute(_RECALL, (command_id,)).fetchone()
+        if row is None:
+            return None
+        return Remembered(fingerprint=row[0], answer=Answer(outcome=row[1], body=row[2]))
+
+    def standing(self, pair: Pair) -> Standing:
+        """What is known of this pair."""
+        row = self._connection.execute(_STANDING, (pair.namespace, pair.saga_id, pair.step)).fetchone()
+        return (
+            Standing(state="unseen", command_id=None)
+            if row is None
+            else Standing(state=row[0], command_id=row[1])
+        )
+
+    def remember(self, command: Command, answer: Answer, state: State) -> None:
+        """Keep the command's answer and the pair's new state."""
+        self._connection.execute(
+            _REMEMBER_COMMAND, (command.command_id, command.fingerprint, answer.outcome, answer.body)
+        )
+        pair = command.pair
+        self._connection.execute(
+            _REMEMBER_PAIR, (pair.namespace, pair.saga_id, pair.step, state, command.command_id)
+        )
+
+
+def create_ledger(connection: sqlite3.Connection) -> None:
+    """Make the barrier's two tables, unless they are there."""
+    connection.executescript(SCHEMA)
+
+
+def receive(connection: sqlite3.Connection, command: Command, act: Act, *, needs_do: bool) -> Answer:
+    """Execute the command once, whoever delivers it how often; the answer is durable when this returns."""
+    with write_transaction(connection):
+        return admit(
+            SqliteLedger(connection=connection),
+            command,
+            lambda: _act_within(connection, command, act),
+            needs_do=needs_do,
+        )
+
+
+@contextmanager
+def write_transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """A transaction with the write lock from its beginning; commits at the end, rolls back when anything raises."""
+    if connection.isolation_level is not None:
+        message = "open the connection with isolation_level=None; the barrier begins and ends its transactions itself"
+        raise ValueError(message)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _act_within(connection: sqlite3.Connection, command: Command, act: Act) -> Result:
+    connection.execute("SAVEPOINT amends_act")
+    result = _act_guarded(connection, command, act)
+    if isinstance(result, Refused):
+        connection.execute("ROLLBACK TO amends_act")
+    connection.execute("RELEASE amends_act")
+    return result
+
+
+def _act_guarded(connection: sqlite3.Connection, command: Command, act: Act) -> Result:
+    connection.set_authorizer(_deny_transactions)
+    try:
+        return act(connection, command)
+    except sqlite3.DatabaseError as error:
+        if "not authorized" not in str(error):
+            raise
+        message = f"the handler of {command.name} began or ended a transaction; leave that to the barrier"
+        raise TransactionDenied(message) from error
+    finally:
+        connection.set_authorizer(None)
+
+
+def _deny_transactions(action: int, *_: str | None) -> int:
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_TRANSACTION else sqlite3.SQLITE_OK

@@ -1,0 +1,295 @@
+"""Walks one case of the demo through the services without an engine: each do in turn, on a no each undo in reverse.
+
+It is no orchestrator (it remembers nothing and dies with its process). It shows that the cases can end as they say.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TypeVar
+from urllib.parse import quote
+
+import msgspec
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from amends.participant import Direction
+from examples.order.cases import Case, ServiceName
+from examples.order.fleet import Fleet
+from examples.order.messages import (
+    ApproveOrder,
+    CancelCoupon,
+    CancelledStatus,
+    CancelOrder,
+    Charge,
+    Charged,
+    CompleteOrder,
+    ConfirmStock,
+    CouponRedeemed,
+    Order,
+    Payment,
+    RedeemCoupon,
+    Refund,
+    ReleaseStock,
+    ReserveStock,
+    StockReserved,
+    TakeStock,
+    UnconfirmStock,
+    amount_due,
+)
+
+TIMEOUT = 1.0
+PATIENCE = 30.0
+ATTEMPTS = 4
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the last attempt brought; no status means that nobody answered."""
+
+    status: int | None
+    body: bytes
+
+
+NOBODY = Answer(None, b"")
+
+
+class RolledBack(Exception):
+    """The order ends in this status."""
+
+    def __init__(self, status: CancelledStatus) -> None:
+        super().__init__(status)
+        self.status: CancelledStatus = status
+
+
+class Caller:
+    """Sends commands to the services of a fleet, again when nobody answers."""
+
+    def __init__(self, fleet: Fleet, client: ClientSession) -> None:
+        self.fleet, self.client = fleet, client
+
+    async def send(
+        self,
+        service: ServiceName,
+        name: str,
+        payload: msgspec.Struct,
+        *,
+        saga: str,
+        step: str,
+        undo: bool = False,
+    ) -> Answer:
+        answer = NOBODY
+        for attempt in range(1, ATTEMPTS + 1):
+            headers = headers_of(saga, step, "undo" if undo else "do", attempt)
+            answer = await self._when_up(service, name, msgspec.json.encode(payload), headers)
+            if answer.status is not None and answer.status < 500:
+                break
+        return answer
+
+    async def _when_up(self, service: ServiceName, name: str, body: bytes, headers: dict[str, str]) -> Answer:
+        """A service that died is started again by its fleet; what it was asked is asked again."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                try:
+                    return await self._once(service, name, body, headers)
+                except ClientError:
+                    await self.fleet.up(service)
+
+    async def _once(self, service: ServiceName, name: str, body: bytes, headers: dict[str, str]) -> Answer:
+        url = f"{self.fleet.commands(service)}/{name}"
+        try:
+            async with self.client.post(
+                url, data=body, headers=headers, timeout=ClientTimeout(total=TIMEOUT)
+            ) as got:
+                return Answer(got.status, await got.read())
+        except TimeoutError:
+            return NOBODY
+
+    async def state(self, service: ServiceName) -> dict[str, list[dict[str, object]]]:
+        async with self.client.get(f"{self.fleet.url(service)}/state") as got:
+            return msgspec.json.decode(await got.read(), type=dict[str, list[dict[str, object]]])
+
+    async def post(self, service: ServiceName, path: str, body: msgspec.Struct) -> Answer:
+        async with self.client.post(
+            f"{self.fleet.url(service)}{path}", data=msgspec.json.encode(body)
+        ) as got:
+            return Answer(got.status, await got.read())
+
+
+def headers_of(saga: str, step: str, direction: Direction, attempt: int = 1) -> dict[str, str]:
+    return {
+        "Content-Type": "application/json",
+        "Idempotency-Key": f"{saga}/{step}/{direction}/1",
+        "Amends-Saga-Id": saga,
+        "Amends-Step": quote(step, safe="[]-"),
+        "Amends-Direction": direction,
+        "Amends-Round": "1",
+        "Amends-Attempt": str(attempt),
+    }
+
+
+@dataclass
+class Walk:
+    """One order on its way."""
+
+    caller: Caller
+    order: Order
+    undos: list[tuple[ServiceName, str, str, msgspec.Struct]] = field(default_factory=list)
+
+    async def do(
+        self,
+        service: ServiceName,
+        name: str,
+        payload: msgspec.Struct,
+        *,
+        step: str,
+        reply: type[R],
+        undo: Callable[[R | None], tuple[str, msgspec.Struct]] | None = None,
+        or_else: CancelledStatus = "CANCELLED",
+    ) -> R:
+        """Send; unless refused, remember how to undo it; without a success, turn round."""
+        answer = await self.caller.send(service, name, payload, saga=self.order.order_id, step=step)
+        succeeded = answer.status == 200
+        got = msgspec.json.decode(answer.body, type=reply) if succeeded else None
+        if undo is not None and (succeeded or answer.status is None or answer.status >= 500):
+            self.undos.append((service, step, *undo(got)))
+        if got is None:
+            raise RolledBack(or_else)
+        return got
+
+    async def back(self) -> None:
+        while self.undos:
+            service, step, name, payload = self.undos.pop()
+            answer = await self.caller.send(
+                service, name, payload, saga=self.order.order_id, step=step, undo=True
+            )
+            assert answer.status == 200, (name, answer)
+
+
+class Empty(msgspec.Struct, frozen=True):
+    """A reply that says no more than that it is done."""
+
+
+async def walk(caller: Caller, case: Case) -> None:
+    """Place the order, let the services misbehave as asked for, go forward, and back if need be."""
+    order = case.order
+    await caller.post("order", "/orders", order)
+    for misbehaving in case.misbehave:
+        await caller.post(misbehaving.service, "/misbehave", misbehaving.for_order(order.order_id))
+    going = Walk(caller, order)
+    try:
+        await forward(going)
+    except RolledBack as end:
+        await going.back()
+        cancel = CancelOrder(order_id=order.order_id, status=end.status, reason="the walk turned round")
+        answer = await caller.send(
+            "order", "cancel-order", cancel, saga=order.order_id, step="cancel-order", undo=True
+        )
+        assert answer.status == 200, answer
+
+
+async def forward(going: Walk) -> None:
+    order = going.order
+    reservations = (reserve(going, line.sku, line.quantity) for line in order.lines)
+    await all_settled(*reservations)
+    payable = order.total if order.coupon is None else await redeem(going, order.coupon)
+    for payment in order.payments:
+        await charge(going, payment, amount_due(order.payments, payment, payable=payable))
+    for line in order.lines:
+        await confirm(going, line.sku)
+    approve = ApproveOrder(order_id=order.order_id)
+    await going.do("order", "approve-order", approve, step="approve", reply=Empty, or_else="APPROVAL_REFUSED")
+    for line in order.lines:
+        take = TakeStock(order_id=order.order_id, sku=line.sku)
+        await going.do("product", "take-stock", take, step=f"take[{line.sku}]", reply=Empty)
+    complete = CompleteOrder(order_id=order.order_id)
+    await going.do("order", "complete-order", complete, step="complete", reply=Empty)
+
+
+async def all_settled(*branches: Awaitable[None]) -> None:
+    """Wait for all of them before one that was refused turns the order round."""
+    for end in await asyncio.gather(*branches, return_exceptions=True):
+        if end is not None:
+            raise end
+
+
+async def reserve(going: Walk, sku: str, quantity: int) -> None:
+    order_id = going.order.order_id
+
+    def release(reply: StockReserved | None) -> tuple[str, msgspec.Struct]:
+        known = None if reply is None else reply.reservation_id
+        return "release-stock", ReleaseStock(
+            order_id=order_id, sku=sku, quantity=quantity, reservation_id=known
+        )
+
+    await going.do(
+        "product",
+        "reserve-stock",
+        ReserveStock(order_id=order_id, sku=sku, quantity=quantity),
+        step=f"reserve[{sku}]",
+        reply=StockReserved,
+        undo=release,
+        or_else="INVENTORY_ERROR",
+    )
+
+
+async def redeem(going: Walk, code: str) -> Decimal:
+    order = going.order
+
+    def cancel(reply: CouponRedeemed | None) -> tuple[str, msgspec.Struct]:
+        known = None if reply is None else reply.redemption_id
+        return "cancel-coupon", CancelCoupon(order_id=order.order_id, code=code, redemption_id=known)
+
+    wanted = RedeemCoupon(order_id=order.order_id, code=code, total=order.total)
+    before = list(going.undos)
+    try:
+        redeemed = await going.do(
+            "promotion",
+            "redeem-coupon",
+            wanted,
+            step="coupon",
+            reply=CouponRedeemed,
+            undo=cancel,
+            or_else="COUPON_REJECTED",
+        )
+    except RolledBack:
+        if order.coupon_policy == "fail":
+            raise
+        going.undos, kept = going.undos[len(before) :], before
+        await going.back()
+        going.undos = kept
+        return order.total
+    return redeemed.total
+
+
+async def charge(going: Walk, payment: Payment, amount: Decimal) -> None:
+    order_id, ref = going.order.order_id, payment.payment_ref
+
+    def refund(reply: Charged | None) -> tuple[str, msgspec.Struct]:
+        known = None if reply is None else reply.payment_id
+        return "refund", Refund(order_id=order_id, payment_ref=ref, amount=amount, payment_id=known)
+
+    await going.do(
+        "payment",
+        "charge",
+        Charge(
+            order_id=order_id, payment_ref=ref, method=payment.method, account=payment.account, amount=amount
+        ),
+        step=f"pay[{ref}]",
+        reply=Charged,
+        undo=refund,
+        or_else="PAYMENT_FAILED",
+    )
+
+
+async def confirm(going: Walk, sku: str) -> None:
+    order_id = going.order.order_id
+    await going.do(
+        "product",
+        "confirm-stock",
+        ConfirmStock(order_id=order_id, sku=sku),
+        step=f"confirm[{sku}]",
+        reply=Empty,
+        undo=lambda _: ("unconfirm-stock", UnconfirmStock(order_id=order_id, sku=sku)),
+    )
