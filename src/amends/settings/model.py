@@ -1,0 +1,338 @@
+"""Every setting: its type, default, range, and what it is for.
+
+Rules: values are frozen and typed, with their units gone: durations are timedeltas, sizes are bytes. The page
+`docs/configuration.md` is made from this module, and a test holds them equal. A section whose feature is still to come
+says so; its values are checked all the same.
+It does not: read files or variables (`load.py`), or check keys against one another (`agreement.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from amends.definition.policy import FORWARD, STEP_TIMEOUT, UNDO, Backoff, RetryPolicy
+from amends.settings.database_url import DatabaseUrl, database_url
+from amends.settings.keys import entries, key, required, section
+from amends.settings.kinds import (
+    broker,
+    choice,
+    decimal,
+    headers,
+    host,
+    list_of,
+    matching,
+    secret,
+    switch,
+    text,
+    url,
+    whole,
+)
+from amends.settings.quantities import duration, size
+from amends.settings.secret import Secret, Url
+
+MIB = 1 << 20
+NO_HEADERS: Mapping[str, Secret] = {}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Server:
+    host: str = key(
+        "127.0.0.1",
+        host(),
+        "The address to listen on; `0.0.0.0` and `::` are all of the machine's.",
+        spring="server.address",
+    )
+    port: int = key(8095, whole(1, 65_535), "The port to listen on.", spring="server.port")
+    public_url: Url | None = key(
+        None, url(), "Where participants reach this service, for replies that come after a 202."
+    )
+    api_keys: tuple[Secret, ...] = key(
+        (),
+        list_of(secret(16), name="a list"),
+        "Keys that clients may present; with none, no key is asked for.",
+    )
+    allow_anonymous_network: bool = key(
+        False, switch(), "Listen beyond this machine although there is no API key."
+    )
+    error_detail: Literal["full", "brief"] = key(
+        "full",
+        choice("full", "brief"),
+        "How much an error says: what was wrong and where, or only its kind.",
+    )
+    max_body_size: int = key(
+        MIB, size("1KiB", "64MiB"), "The longest request that is read; a longer one gets 413."
+    )
+    max_header_size: int = key(
+        32 * 1024, size("1KiB", "1MiB"), "The longest head of a request; a longer one gets 431."
+    )
+    header_timeout: timedelta = key(
+        timedelta(seconds=10), duration("100ms", "5m"), "How long a client may take to send its headers."
+    )
+    body_timeout: timedelta = key(
+        timedelta(seconds=10), duration("100ms", "1h"), "How long a client may take to send its body."
+    )
+    idle_timeout: timedelta = key(
+        timedelta(seconds=30),
+        duration("100ms", "1h"),
+        "How long a connection may stay open without a request.",
+    )
+    max_connections: int = key(
+        1_000,
+        whole(1, 1_000_000),
+        "How many connections may be open; fewer if the process may not open as many files.",
+    )
+    max_wait: timedelta = key(
+        timedelta(seconds=60),
+        duration("1s", "1h"),
+        "The longest time that a client may ask to wait for an end.",
+    )
+    shutdown_timeout: timedelta = key(
+        timedelta(seconds=30), duration("0s", "10m"), "How long requests in progress may take after SIGTERM."
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Eureka:
+    enabled: bool = key(
+        True,
+        switch(),
+        "Whether to register; nothing happens as long as there is no server to register with.",
+        spring="eureka.client.enabled",
+    )
+    default_zone: tuple[Url, ...] = key(
+        (),
+        list_of(url(), name="a list"),
+        "The Eureka servers, such as `http://eureka:8761/eureka/`.",
+        spring="eureka.client.service-url.defaultZone",
+    )
+    app_name: str = key(
+        "orchestrator-service",
+        matching(
+            r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
+            name="a name",
+            range="of 1 to 100 letters, digits, '.', '_' and '-'",
+        ),
+        "The name to register under.",
+        spring="spring.application.name",
+    )
+    instance_host: str | None = key(
+        None,
+        host(),
+        "The host to register; the machine's name if there is none.",
+        spring="eureka.instance.hostname",
+    )
+    renewal_interval: timedelta = key(
+        timedelta(seconds=30), duration("1s", "5m"), "The time between two signs of life."
+    )
+    fetch_interval: timedelta = key(
+        timedelta(seconds=30), duration("1s", "5m"), "The time between two looks at who is registered."
+    )
+
+
+def _topic(default: str, doc: str) -> str:
+    # `.` and `..` are the only forbidden names among these characters.
+    kind = matching(
+        r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}",
+        name="a topic",
+        range="of 1 to 249 letters, digits, '.', '_' and '-'",
+    )
+    return key(default, kind, doc)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Topics:
+    order_created: str = _topic("order-created-events", "An order was created: its saga starts.")
+    product_reserved: str = _topic("product-reserved-events", "Stock was reserved.")
+    product_reservation_failed: str = _topic("product-reservation-failed-events", "Stock was not reserved.")
+    payment_processed: str = _topic("payment-processed-events", "A payment was made.")
+    payment_failed: str = _topic("payment-failed-events", "A payment was refused.")
+    order_approved: str = _topic("order-approved-events", "An order was approved.")
+    order_cancelled: str = _topic("order-cancelled-events", "An order was cancelled.")
+    coupon_applied: str = _topic("coupon-applied-events", "A discount was applied.")
+    split_payment_processed: str = _topic("split-payment-processed-events", "A split payment was made.")
+    replies: str = _topic("amends.replies", "The replies of participants that speak Amends' own contract.")
+    transitions: str = _topic("amends.transitions", "Every transition of every saga, for others to follow.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kafka:
+    bootstrap_servers: tuple[str, ...] = key(
+        (),
+        list_of(broker(), name="a list"),
+        "The brokers to begin with; with none, Kafka is off.",
+        spring="spring.kafka.bootstrap-servers",
+    )
+    client_id: str = key(
+        "amends", text(100), "The name that brokers show for this service.", spring="spring.kafka.client-id"
+    )
+    consumer_group: str = key(
+        "orchestrator-service",
+        text(),
+        "The consumer group that all instances of this service share.",
+        spring="spring.kafka.consumer.group-id",
+    )
+    serialization: Literal["json", "avro"] = key(
+        "json", choice("json", "avro"), "How messages are written; `avro` needs `kafka.schema-registry-url`."
+    )
+    schema_registry_url: Url | None = key(
+        None,
+        url(),
+        "The schema registry.",
+        spring="spring.kafka.properties.schema.registry.url",
+    )
+    security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = key(
+        "plaintext",
+        choice("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"),
+        "How brokers are spoken to.",
+        spring="spring.kafka.security.protocol",
+    )
+    sasl_mechanism: Literal["plain", "scram-sha-256", "scram-sha-512"] = key(
+        "plain", choice("plain", "scram-sha-256", "scram-sha-512"), "How the account proves itself."
+    )
+    username: str | None = key(None, text(), "The account, for the `sasl_` protocols.")
+    password: Secret | None = key(None, secret(), "The account's password.")
+    topics: Topics = section(Topics, "The names of the topics. No two may be the same.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Database:
+    url: DatabaseUrl = key(
+        DatabaseUrl(kind="sqlite", path="amends.db"),
+        database_url(),
+        "Where sagas are kept: a file, `sqlite:FILE`, `memory:`, `postgresql://HOST/NAME`, or that behind `jdbc:`.",
+        spring="spring.datasource.url",
+    )
+    username: str | None = key(
+        None,
+        text(),
+        "The account; it wins over the one in the address.",
+        spring="spring.datasource.username",
+    )
+    password: Secret | None = key(
+        None,
+        secret(),
+        "The account's password; it wins over the one in the address.",
+        spring="spring.datasource.password",
+    )
+    pool_size: int = key(10, whole(1, 1_000), "How many connections are open at most (PostgreSQL).")
+    connect_timeout: timedelta = key(
+        timedelta(seconds=5), duration("100ms", "5m"), "How long opening a connection may take (PostgreSQL)."
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Redis:
+    host: str | None = key(
+        None, host(), "The server; without one Redis is off.", spring="spring.data.redis.host"
+    )
+    port: int = key(6379, whole(1, 65_535), "The server's port.", spring="spring.data.redis.port")
+    username: str | None = key(None, text(), "The account.", spring="spring.data.redis.username")
+    password: Secret | None = key(
+        None, secret(), "The account's password.", spring="spring.data.redis.password"
+    )
+    database: int = key(
+        0, whole(0, 1_023), "The number of the database.", spring="spring.data.redis.database"
+    )
+    ssl: bool = key(False, switch(), "Whether to speak TLS.", spring="spring.data.redis.ssl.enabled")
+    timeout: timedelta = key(
+        timedelta(seconds=1),
+        duration("1ms", "1m"),
+        "How long an answer is waited for; then Redis is done without.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Microservice:
+    url: Url = required(url(), "Where the service is; a command is posted to `{url}/{command}`.")
+    timeout: timedelta = key(timedelta(seconds=30), duration("1ms", "1h"), "How long one call may take.")
+    headers: Mapping[str, Secret] = key(NO_HEADERS, headers(), "Headers for every call, such as a key.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retry:
+    attempts: int = key(
+        FORWARD.attempts, whole(1, 10_000), "How often a command is tried, the first time included."
+    )
+    first: timedelta = key(FORWARD.first, duration("0s", "3660d"), "The pause after the first attempt.")
+    backoff: Backoff = key(FORWARD.backoff, choice("fixed", "linear", "exponential"), "How the pauses grow.")
+    cap: timedelta = key(FORWARD.cap, duration("1ms", "3660d"), "The longest pause.")
+    jitter: float = key(FORWARD.jitter, decimal(0, 1), "By which share of itself a pause may be shortened.")
+
+    def policy(self) -> RetryPolicy:
+        """Return the policy that these values make."""
+        return RetryPolicy(
+            attempts=self.attempts, first=self.first, backoff=self.backoff, cap=self.cap, jitter=self.jitter
+        )
+
+
+LATER = "Checked now; the service applies it later."
+
+
+def _undo_retry() -> Retry:
+    return Retry(
+        attempts=UNDO.attempts, first=UNDO.first, backoff=UNDO.backoff, cap=UNDO.cap, jitter=UNDO.jitter
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SagaDefaults:
+    namespace: str = key(
+        "default",
+        matching(r"[a-z0-9][a-z0-9-]{0,62}", name="a namespace", range="of 1 to 63 of a-z, 0-9 and '-'"),
+        "The first half of every instance's identity.",
+    )
+    step_timeout: timedelta = key(
+        STEP_TIMEOUT,
+        duration("1ms", "3660d"),
+        "How long an attempt's answer is waited for if the step does not say. " + LATER,
+    )
+    coupon_policy: Literal["continue", "fail"] = key(
+        "continue",
+        choice("continue", "fail"),
+        "What a refused coupon means: go on with the original amount, or roll back. " + LATER,
+    )
+    lane_width: int = key(100, whole(1, 10_000), "How many calls are made to one participant at a time.")
+    most_live: int = key(10_000, whole(1, 10_000_000), "How many instances may be in memory.")
+    most_waiting: int = key(
+        10_000, whole(0, 10_000_000), "How many starts may wait for room; beyond that they get 429."
+    )
+    retry: Retry = section(Retry, "How a step is tried that does not say. " + LATER)
+    undo_retry: Retry = section(
+        _undo_retry, "How an undo, a pivot and a retriable step are tried that do not say. " + LATER
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Log:
+    level: Literal["debug", "info", "warning", "error"] = key(
+        "info",
+        choice("debug", "info", "warning", "error", also={"trace": "debug", "warn": "warning"}),
+        "The least important message that is written.",
+        spring="logging.level.root",
+    )
+    format: Literal["text", "json"] = key("text", choice("text", "json"), "One line of text, or of JSON.")
+    requests: bool = key(False, switch(), "Whether every request is written, too.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """All settings of the service."""
+
+    server: Server = section(Server, "The service's own HTTP server.")
+    eureka: Eureka = section(
+        Eureka, "Registration with Eureka. Checked now; the feature itself is still to come."
+    )
+    kafka: Kafka = section(Kafka, "Kafka as a transport. Checked now; the feature itself is still to come.")
+    database: Database = section(
+        Database, "Where sagas are kept. PostgreSQL is checked now; the feature itself is still to come."
+    )
+    redis: Redis = section(
+        Redis, "A cache that nothing depends on. Checked now; the feature itself is still to come."
+    )
+    microservices: Mapping[str, Microservice] = entries(
+        Microservice,
+        "The services that execute commands, by the participant's name. `NAME: URL` is short for `NAME: {url: URL}`.",
+    )
+    saga: SagaDefaults = section(SagaDefaults, "How sagas run.")
+    log: Log = section(Log, "What the service writes about itself, to standard error.")
