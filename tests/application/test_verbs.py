@@ -238,12 +238,27 @@ async def test_what_was_in_flight_at_a_pause_is_sent_again_when_resumed_after_a_
 
 async def stuck_shipping(amends: Orchestrator, shop: Shop) -> None:
     shop.refuse("ship", "no-van")
-    await amends.start(FULFIL, Order(), saga_id="o-1")
-    view = await amends.get("o-1")
-    while view.status != "stuck":
-        await asyncio.sleep(0)
-        view = await amends.get("o-1")
-    assert view.stuck == ("ship",)
+    view = await amends.run(FULFIL, Order(), saga_id="o-1", until="stuck")
+    assert (view.status, view.stuck) == ("stuck", ("ship",))
+
+
+async def test_who_waits_until_stuck_is_told_of_the_end_as_well(store: EventStore, shop: Shop) -> None:
+    async with orchestrator(store, shop) as amends:
+        assert (await amends.run(FULFIL, Order(), saga_id="o-1", until="stuck")).status == "completed"
+        assert (await amends.wait("o-1", until="stuck")).status == "completed"
+
+
+async def test_who_waits_for_the_end_waits_while_it_is_stuck(store: EventStore, shop: Shop) -> None:
+    async with orchestrator(store, shop) as amends:
+        await stuck_shipping(amends, shop)
+        assert (await amends.wait("o-1", until="stuck")).status == "stuck"
+        assert (await amends.run(FULFIL, Order(), saga_id="o-1", until="stuck")).status == "stuck"
+        end = asyncio.create_task(amends.wait("o-1"))
+        await turns()
+        assert not end.done()
+        shop.handlers.clear()
+        await amends.retry("o-1", "ship", **PERSON)
+        assert (await end).status == "completed"
 
 
 @pytest.mark.parametrize("act", ["retry", "resolve", "skip", "abandon"])

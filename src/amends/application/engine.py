@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from amends.application.dispatcher import Dispatcher
 from amends.application.errors import AmendsError, NotRunning, SagaUnknown, as_error
 from amends.application.index_row import PARKED, change_with, corrected, remember
-from amends.application.instance import Ask, Instance, Waiter
+from amends.application.instance import Ask, Instance, Until, Waiter, reached
 from amends.application.loader import Loader
 from amends.application.recovery import Recovery
 from amends.application.registry import Registry
@@ -158,8 +158,8 @@ class Engine:
 
     # --- what comes in ---
 
-    async def start(self, plan: Plan, key: StreamKey, data: bytes, *, ended: "Ended | None" = None) -> State:
-        """Start an instance, or find it running with the same data.
+    async def start(self, plan: Plan, key: StreamKey, data: bytes, *, until: Until | None = None) -> State:
+        """Start an instance, or find it running with the same data; wait for what `until` names.
 
         Raises:
             SagaConflict: the id stands for something else.
@@ -173,9 +173,10 @@ class Engine:
         if instance is None:
             instance = Instance(key, None, initial(key.namespace, key.saga_id))
             self._live[key] = instance
-        if ended is None:
+        if until is None:
             return await self._ask(instance, Start(data), plan)
-        self._submit(instance, Ask(Start(data), ended, plan, until_end=True))
+        ended: Ended = asyncio.get_running_loop().create_future()
+        self._submit(instance, Ask(Start(data), ended, plan, until))
         return await self._end_of(instance, ended)
 
     async def act(self, key: StreamKey, trigger: Trigger) -> State:
@@ -202,24 +203,23 @@ class Engine:
             raise SagaUnknown(f"there is no saga {key.saga_id!r} in namespace {key.namespace!r}")
         return self._registry.plan_of(state), state
 
-    async def wait(self, key: StreamKey) -> State:
-        """Return the state at the instance's end."""
+    async def wait(self, key: StreamKey, until: Until) -> State:
+        """Return the state at the instance's end, or what else `until` names."""
         _plan, state = await self.state(key)
-        if state.final:
+        if reached(state, until):
             return state
         instance = self._instance(key)
-        if instance.state.final:
+        if reached(instance.state, until):
             return instance.state
         ended: Ended = asyncio.get_running_loop().create_future()
-        instance.ended.append(ended)
+        instance.ended[ended] = until
         return await self._end_of(instance, ended)
 
     async def _end_of(self, instance: Instance, ended: Ended) -> State:
         try:
             return await ended
         finally:
-            if ended in instance.ended:
-                instance.ended.remove(ended)
+            instance.ended.pop(ended, None)
             self._leave(instance)
 
     def _check_running(self) -> None:
@@ -256,8 +256,8 @@ class Engine:
                 self._take(instance, ask)
             except DEFECTS as error:
                 self._failed(instance, ask, error)
-        if instance.ended and instance.state.final and not (instance.busy or instance.queue):
-            self._tell_end(instance)
+        if instance.ended and not (instance.busy or instance.queue):
+            instance.tell()
         self._leave(instance)
 
     def _take(self, instance: Instance, ask: Ask) -> None:
@@ -340,20 +340,15 @@ class Engine:
     def _acknowledge(self, instance: Instance, ask: Ask) -> None:
         state, waiter = instance.state, ask.waiter
         if waiter is not None and not waiter.done():
-            if ask.until_end:
-                instance.ended.append(waiter)
+            if ask.until is not None:
+                instance.ended[waiter] = ask.until
             else:
                 waiter.set_result(state)
         if state.final:
             # After the end nobody waits for an answer any more; a late one is still taken when it comes.
             instance.in_flight.clear()
-            self._tell_end(instance)
-
-    def _tell_end(self, instance: Instance) -> None:
-        for ended in instance.ended:
-            if not ended.done():
-                ended.set_result(instance.state)
-        instance.ended.clear()
+        if instance.ended:
+            instance.tell()
 
     def _unstorable(self, instance: Instance, ask: Ask, error: ValueError) -> None:
         """No store can keep what followed. From a reply that is an attempt that failed, whatever it is otherwise."""

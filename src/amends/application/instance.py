@@ -7,7 +7,7 @@ It does not: act. The engine does.
 import asyncio
 from collections import deque
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,13 @@ from amends.core.trigger import Trigger
 from amends.ports import StreamKey
 
 Waiter: TypeAlias = "asyncio.Future[Any] | None"
+Until: TypeAlias = Literal["end", "stuck"]
+"""What is waited for: the end, or the end or that a person is needed, whichever comes first."""
+
+
+def reached(state: State, until: Until) -> bool:
+    """Tell whether `state` is what `until` names."""
+    return bool(state.final) or (until == "stuck" and bool(state.stuck))
 
 
 class Ask(msgspec.Struct, eq=False):
@@ -25,8 +32,8 @@ class Ask(msgspec.Struct, eq=False):
     trigger: Trigger
     waiter: Waiter = None
     wanted: Plan | None = None
-    until_end: bool = False
-    """Whether the waiter, once the trigger is accepted, waits for the end of the instance."""
+    until: Until | None = None
+    """What the waiter, once the trigger is accepted, goes on to wait for."""
 
 
 class Instance:
@@ -59,8 +66,8 @@ class Instance:
         """Who waits for the append that is on its way."""
         self.in_flight: set[tuple[str, int]] = set()
         """Commands handed to the dispatcher and not answered: (command id, attempt)."""
-        self.ended: list[asyncio.Future[State]] = []
-        """Who waits for its end."""
+        self.ended: dict[asyncio.Future[State], Until] = {}
+        """Who waits for its end, or for less."""
         self.ticking = False
         """A tick waits in the queue; another would say nothing new."""
         self.indexed = False
@@ -72,3 +79,11 @@ class Instance:
     def idle(self) -> bool:
         """Tell whether it can leave memory: nothing waits for it and nothing of it is on its way."""
         return not (self.busy or self.queue or self.in_flight or self.ended)
+
+    def tell(self) -> None:
+        """Tell those who wait for what the instance has come to."""
+        for waiter, until in list(self.ended.items()):
+            if reached(self.state, until):
+                del self.ended[waiter]
+                if not waiter.done():
+                    waiter.set_result(self.state)

@@ -5,7 +5,6 @@ who did it and why. A saga id that cannot be one, and data without a JSON form, 
 It does not: choose adapters (`amends.bootstrap`), or serve a network (`amends.delivery`).
 """
 
-import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from uuid import uuid4
 
 from amends.application.engine import Engine
 from amends.application.errors import NotEncodable, SagaIdInvalid
+from amends.application.instance import Until
 from amends.application.registry import Registry
 from amends.application.view import SagaView, view
 from amends.core import trigger as t
@@ -108,8 +108,10 @@ class Orchestrator:
         """Stop; what is outstanding goes on at the next opening."""
         await self._engine.close()
 
-    async def run(self, saga: Saga[D], data: D, *, saga_id: str | None = None) -> SagaView[D]:
-        """Start an instance and wait for its end.
+    async def run(
+        self, saga: Saga[D], data: D, *, saga_id: str | None = None, until: Until = "end"
+    ) -> SagaView[D]:
+        """Start an instance and wait for its end; with ``until="stuck"`` also no longer than until it needs a person.
 
         Raises:
             SagaConflict: the id stands for an instance with other data.
@@ -118,8 +120,7 @@ class Orchestrator:
             Overloaded: too much is in work.
         """
         plan = self._registry.plan(saga)
-        ended: asyncio.Future[State] = asyncio.get_running_loop().create_future()
-        state = await self._engine.start(plan, self._key(saga_id), self._encode(data), ended=ended)
+        state = await self._engine.start(plan, self._key(saga_id), self._encode(data), until=until)
         return self._view(plan, state)
 
     async def start(self, saga: Saga[D], data: D, *, saga_id: str | None = None) -> SagaView[D]:
@@ -144,9 +145,9 @@ class Orchestrator:
         plan, state = await self._engine.state(self._key(saga_id))
         return view(plan, state)
 
-    async def wait(self, saga_id: str) -> SagaView[Any]:
-        """Wait for the end of an instance."""
-        state = await self._engine.wait(self._key(saga_id))
+    async def wait(self, saga_id: str, *, until: Until = "end") -> SagaView[Any]:
+        """Wait for the end of an instance; with ``until="stuck"`` also no longer than until it needs a person."""
+        state = await self._engine.wait(self._key(saga_id), until)
         return view(self._registry.plan_of(state), state)
 
     async def signal(
