@@ -194,6 +194,18 @@ CASES = [
     Case("AM023", "s", loose_saga(statuses=Statuses(transitions=loose(dict, NEW="PAID"))),
          loose_saga(statuses=Statuses(transitions={"NEW": ("PAID",)}))),
     Case("AM023", "definition", None, saga(step())),
+    Case(
+        "AM027",
+        "s/tolerate",
+        saga(tolerate(sequence(Step("m", SHOP, do=do, undo=undo, merge=merge), step("b")))),
+        saga(tolerate(Step("m", SHOP, do=do, undo=undo, merge=merge)), step("b")),
+    ),
+    Case(
+        "AM027",
+        "s/parallel",
+        saga(parallel(sequence(Step("m", SHOP, do=do, undo=undo, merge=merge), step("b")), step(), join="any")),
+        saga(parallel(sequence(Step("m", SHOP, do=do, undo=undo, merge=merge), step("b")), step())),
+    ),
     Case("AM024", "s/a", saga(Step("a", SHOP, do=do, no_undo="a letter")), saga(step())),
     Case("AM025", "s", loose_saga(data=Opaque), loose_saga(data=dict[str, int])),
     Case("AM025", "s", loose_saga(data="Order"), loose_saga(data=Order)),

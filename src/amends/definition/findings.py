@@ -136,6 +136,11 @@ RULES: dict[str, Rule] = {
         "a function is called with exactly what its place says, and is not awaited",
         "write an ordinary `def` with these arguments, as the signature says",
     ),
+    "AM027": Rule(
+        "warning",
+        "when something else in this part is refused its effects are undone, but what was merged into the data stays",
+        "make the part a sub-saga: its data come back at its end alone",
+    ),
 }
 
 

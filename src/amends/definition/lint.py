@@ -179,6 +179,8 @@ class _Linter:
         committing = [_passes(branch) for branch in node.branches]
         if any(committing) and not _joins_all(node.join, len(node.branches)):
             self.add("AM006", at, "a pivot or retriable step in a branch that may not be needed")
+        elif not _joins_all(node.join, len(node.branches)) and any(map(_leaves_data, node.branches)):
+            self.add("AM027", at, "a merge in a branch that may go back by itself")
         elif not at.passed:
             self.beside(node, committing, at)
         after = [self.walk(branch, at) for branch in node.branches]
@@ -223,6 +225,8 @@ class _Linter:
         self.check(at, values.optional_function(node.only_when, "only_when", "data"))
         if any(_is_pivot(step) for step in _steps(node.node)):
             self.add("AM005", at, "a pivot inside tolerate")
+        elif _leaves_data(node.node):
+            self.add("AM027", at, "a merge beside or before something that can be refused")
         return self.walk(node.node, at)
 
     def wait(self, node: Any, at: _At) -> bool:
@@ -395,6 +399,26 @@ def _commits(step: Any) -> bool:
 
 def _is_pivot(step: Any) -> bool:
     return is_one_of(step.kind, "pivot")
+
+
+def _atoms(node: Any) -> Iterator[Any]:
+    """Yield what works on the same data as `node`: an `each` or a sub-saga counts as one, for its body has its own."""
+    if _is(node, n.Step) or _is(node, n.WaitNode) or _is(node, n.EachNode) or _is(node, n.SubsagaNode):
+        yield node
+    if not (_is(node, n.EachNode) or _is(node, n.SubsagaNode)):
+        for child in _children(node):
+            yield from _atoms(child)
+
+
+def _leaves_data(part: Any) -> bool:
+    """Whether a merge may be done already when something else in `part` is refused and the part goes back."""
+    atoms = list(_atoms(part))
+    merging = [atom for atom in atoms if _merges(atom)]
+    return any(_refusable(atom) and atom is not merge for merge in merging for atom in atoms)
+
+
+def _merges(atom: Any) -> bool:
+    return (atom.collect if _is(atom, n.EachNode) else atom.merge) is not None
 
 
 def _refusable(node: Any) -> bool:
