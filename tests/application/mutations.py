@@ -223,8 +223,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a transport that raises takes its lane's worker along",
         LANES,
-        "        except (Exception, SystemExit) as error:",
-        "        except ZeroDivisionError as error:",
+        "                except (Exception, SystemExit, asyncio.CancelledError) as error:",
+        "                except ZeroDivisionError as error:",
         "test_lanes.py::test_a_transport_that_raises_is_an_attempt_that_failed",
     ),
     Mutation(

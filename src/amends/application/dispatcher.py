@@ -93,7 +93,10 @@ class Lane:
                     self._dropped.discard((command.command_id, command.attempt))
                     continue
                 self._workers[task] = command
-                answer = await self._answer(command)
+                try:
+                    answer = await self._transport.send(command)
+                except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  the saga must go on
+                    answer = self._raised(command, error, task)
                 self._workers[task] = None
                 self._deliver(command, answer)
             # A call that would not be cancelled ends here when its lane was stopped meanwhile.
@@ -103,18 +106,10 @@ class Lane:
             self._idle.append(wake)
             await wake
 
-    async def _answer(self, command: SendCommand) -> Answer | Accepted:
-        try:
-            return await self._transport.send(command)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            return self._raised(command, error)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  it should not raise; if it does the saga must go on
-            return self._raised(command, error)
-
-    def _raised(self, command: SendCommand, error: BaseException) -> Failed:
+    def _raised(self, command: SendCommand, error: BaseException, task: "asyncio.Task[None]") -> Failed:
+        """Return what a transport that raises comes to; a worker that is really cancelled ends."""
+        if isinstance(error, asyncio.CancelledError) and task.cancelling():
+            raise error
         log.warning("transport of %s raised for %s: %r", self.name, command.command_id, error)
         return Failed(f"{type(error).__name__}: {error}"[:200])
 

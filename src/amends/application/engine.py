@@ -258,7 +258,8 @@ class Engine:
                 self._failed(instance, ask, error)
         if instance.ended and not (instance.busy or instance.queue):
             instance.tell()
-        self._leave(instance)
+        if not instance.busy:
+            self._leave(instance)
 
     def _take(self, instance: Instance, ask: Ask) -> None:
         """Decide one trigger and have what follows stored. A start is decided by the definition that it wants."""
@@ -331,7 +332,8 @@ class Engine:
             for command in decision.commands:
                 self._send(instance, command)
         self._acknowledge(instance, ask)
-        self._work(instance)
+        if instance.queue or instance.ended or not instance.in_flight:
+            self._work(instance)
 
     def _send(self, instance: Instance, command: SendCommand) -> None:
         instance.in_flight.add((command.command_id, command.attempt))

@@ -78,12 +78,12 @@ def _raised(draft: Draft, path: str) -> Progress:
 
 def _step(draft: Draft, place: StepPlace, keys: str) -> Progress:
     path = place.path + keys
-    step = draft.state.nodes.get(path)
+    state = draft.state
+    step = state.nodes.get(path)
     if type(step) is not StepState or step.phase == "idle":
         return ACTIVE if draft.holding else _begin(draft, place, keys, path)
     phase = step.phase
     if phase == "succeeded":
-        state = draft.state
         plain = place.step.merge is None and not state.failed and not state.stuck
         return DONE if plain else _merged(draft, place, keys, step)
     if phase == "passed":
