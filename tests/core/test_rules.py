@@ -11,7 +11,18 @@ from amends.core.effect import command_id
 from amends.core.outcome import Refused, Succeeded
 from amends.core.plan import compile_saga
 from amends.core.state import StepState
-from amends.definition import Command, Node, Saga, Step, parallel, sequence, tolerate, wait_for, when
+from amends.definition import (
+    Command,
+    Node,
+    Saga,
+    Statuses,
+    Step,
+    parallel,
+    sequence,
+    tolerate,
+    wait_for,
+    when,
+)
 from tests.core import sagas
 from tests.core.sagas import on_each, pivot, plan, retriable, step, undone_before
 from tests.core.scenario import Life
@@ -408,3 +419,17 @@ def test_resolve_with_the_reply_that_the_participant_would_have_given() -> None:
         life.give(t.Resolve("p", Succeeded(b"5"), "ann", "looked"))
     life.give(t.Resolve("p", Succeeded(b'{"number":1}'), "ann", "looked"))
     assert life.status == "completed"
+
+
+def test_rule_12_a_saga_that_a_function_turned_does_not_look_as_if_it_still_waited() -> None:
+    shown = Saga(
+        "shown",
+        version=1,
+        data=sagas.Order,
+        body=sequence(step("x", waiting="WAITING"), when(sagas.boom, step("y"))),
+        statuses=Statuses(started="CREATED", cancelled="CANCELLED"),
+    )
+    life = begun(Life(compile_saga(shown)))
+    assert life.state.business == "WAITING"
+    life.ok("x")
+    assert life.state.business == "CANCELLED"

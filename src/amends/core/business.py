@@ -24,10 +24,15 @@ def change(draft: Draft, status: str | None) -> None:
 
 
 def turned(draft: Draft, cause: Cause) -> None:
-    """Show that the whole saga turned round: the failed step's word, or the saga's own."""
+    """Show that the whole saga turned round: the failed step's word, or the saga's own.
+
+    What has no word of its own, such as a function that raised, looks like a cancel where the end has none either, and
+    not as if it still waited.
+    """
     statuses = draft.plan.saga.statuses
     own = statuses.cancelled if cause.code in (CANCELLED, DEADLINE) else None
-    change(draft, _refused(draft, cause) or own or statuses.compensating)
+    last = statuses.cancelled if statuses.compensated is None else None
+    change(draft, _refused(draft, cause) or own or statuses.compensating or last)
     if _refused(draft, cause) or own:
         change(draft, statuses.compensating)
 

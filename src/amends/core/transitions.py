@@ -1,6 +1,7 @@
 """The transitions of a step and of an instance, as data: what runs, what is checked and what the docs draw.
 
-Rules: `evolve` makes no change of phase that is not in `STEP`, and reports no status change that is not in `INSTANCE`.
+Rules: `evolve` makes no change of phase that is not in `STEP`; the explorer's invariants hold every change of status
+against `INSTANCE`.
 They do not: say when a transition is due (that is `progress` and `compensation`).
 """
 
