@@ -159,8 +159,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         12,
         "core/draft.py",
-        "keys].raw))\n        except KeyboardInterrupt:\n            raise\n        except BaseException as error:",
-        "keys].raw))\n        except KeyError as error:",
+        "        except KeyboardInterrupt:\n            raise\n        except BaseException as error:",
+        "        except KeyError as error:",
         "test_rule_12_replay_calls_no_user_code",
     ),
     Mutation(

@@ -72,18 +72,6 @@ class Draft:
             self.raised(path, function, error)
             return FAILED_CALL
 
-    def call_on(
-        self, scope: str, keys: str, path: str, function: "e.Function", run: Callable[[Any], Any]
-    ) -> Any:
-        """Run a user function on the data of a scope, as `call` does."""
-        try:
-            return run(self.plan.decoders[scope](self.state.data[scope + keys].raw))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001  user code may raise anything, and it must become a fact
-            self.raised(path, function, error)
-            return FAILED_CALL
-
     def raised(self, path: str, function: "e.Function", error: BaseException | str) -> None:
         """Record that a user function raised, or returned what cannot be used."""
         text = error if isinstance(error, str) else _described(error)
@@ -121,7 +109,7 @@ class Draft:
             self.raised(path, function, f"named its command {type(made.name).__name__}, not str")
             return None
         try:
-            return storable(made.name), msgspec.Raw(self.plan.codec.encode(made.payload))
+            return storable(made.name), self.encode(made.payload)
         except ValueError as error:
             self.raised(path, function, error)
             return None

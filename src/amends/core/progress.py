@@ -97,7 +97,7 @@ def _step(draft: Draft, place: StepPlace, keys: str) -> Progress:
 
 def _begin(draft: Draft, place: StepPlace, keys: str, path: str) -> Progress:
     step = place.step
-    made = draft.call_on(place.scope, keys, path, "do", step.do)
+    made = draft.call(path, "do", _run_do, draft, place, keys)
     command = None if made is FAILED_CALL else draft.command(path, "do", made)
     if command is None:
         return _do_raised(draft, place, path)
@@ -107,6 +107,10 @@ def _begin(draft: Draft, place: StepPlace, keys: str, path: str) -> Progress:
         business.change(draft, step.waiting)
     draft.issue(path, step.participant.name, command, "do", step.timeout)
     return ACTIVE
+
+
+def _run_do(draft: Draft, place: StepPlace, keys: str) -> Any:
+    return place.step.do(draft.data(place.scope, keys))
 
 
 def _do_raised(draft: Draft, place: StepPlace, path: str) -> Progress:
@@ -209,11 +213,7 @@ def _too_few(draft: Draft, place: ParallelPlace, keys: str) -> Progress:
 
 def _each(draft: Draft, place: EachPlace, keys: str) -> Progress:
     path = place.path + keys
-    known = (
-        _known_failure(draft, path)
-        if draft.state.failed or draft.state.stuck or draft.state.completed
-        else None
-    )
+    known = _known_failure(draft, path)
     if known is not None:
         return known
     fan = draft.state.nodes.get(path)
@@ -279,11 +279,7 @@ def _finish(draft: Draft, scope: str, path: str, function: "e.Function", run: Ca
 
 def _when(draft: Draft, place: WhenPlace, keys: str) -> Progress:
     path = place.path + keys
-    known = (
-        _known_failure(draft, path)
-        if draft.state.failed or draft.state.stuck or draft.state.completed
-        else None
-    )
+    known = _known_failure(draft, path)
     if known is not None:
         return known
     choice = draft.state.nodes.get(path)

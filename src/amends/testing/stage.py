@@ -19,6 +19,7 @@ from amends.core.evolve import evolve
 from amends.core.outcome import Answer
 from amends.core.plan import compile_saga
 from amends.core.state import State, StepState, initial
+from amends.core.transitions import IN_FLIGHT
 from amends.core.upcast import from_body, to_body
 from amends.definition import Saga
 from amends.testing import wording
@@ -195,4 +196,4 @@ class Stage:
 
 
 def _in_flight(step: StepState) -> bool:
-    return step.phase in ("doing", "undoing")
+    return step.phase in IN_FLIGHT
