@@ -103,8 +103,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         7,
         "core/decide.py",
-        'if succeeded and draft.state.final in ("completed", "compensated")',
-        'if succeeded and draft.state.final == "completed"',
+        'reopens = state.final in ("completed", "compensated")',
+        'reopens = state.final == "completed"',
         "test_rule_07_after_the_end",
     ),
     Mutation(
@@ -138,8 +138,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         10,
         "core/evolve.py",
-        "    state.stuck.pop(event.step, None)\n    _note_unconfirmed(state, event.step)",
-        "    state.stuck.pop(event.step, None)",
+        "    _unstick(state, event.step)\n    _note_unconfirmed(state, event.step)",
+        "    _unstick(state, event.step)",
         "test_rule_10_evidence",
     ),
     Mutation(

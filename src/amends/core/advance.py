@@ -17,10 +17,8 @@ def advance(draft: Draft) -> None:
     state = draft.state
     if state.paused or state.final == "abandoned":
         return
-    done = False
-    if "" not in state.turned and not state.final:
-        done = _go_forward(draft)
-    clean = _turned_parts_are_clean(draft) if state.turned else True
+    done = "" not in state.turned and not state.final and _go_forward(draft)
+    clean = not state.turned or _turned_parts_are_clean(draft)
     if state.final:
         return
     if "" in state.turned:

@@ -19,7 +19,7 @@ from amends.core.advance import advance, pivot_in_flight, turn
 from amends.core.codec import Unreadable, kept
 from amends.core.draft import Draft, storable
 from amends.core.effect import Direction, SendCommand
-from amends.core.outcome import Failed, Refused, Succeeded, Unconfirmed
+from amends.core.outcome import Answer, Failed, Refused, Succeeded, Unconfirmed
 from amends.core.plan import PausePlace, Plan, StepPlace, UndoPlace, WaitPlace
 from amends.core.state import State, StepState, digest
 from amends.core.transitions import IN_FLIGHT, SETTLED
@@ -66,12 +66,14 @@ def decide(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Decis
         Rejected: the rules forbid it; nothing changes.
     """
     draft = Draft(plan=plan, state=state, now=now)
-    if state.position == 0 and not isinstance(trigger, t.Start):
+    if not state.position and type(trigger) is not t.Start:
         raise Rejected("not-started", f"there is no saga {state.saga_id!r}")
     _TRIGGERS[type(trigger)](draft, trigger)
-    if not draft.events:
+    events, after = draft.events, draft.state
+    if not events:
         return Decision((), state)
-    return Decision(tuple(draft.events), draft.state, () if draft.state.paused else tuple(draft.sends))
+    after.position += len(events)
+    return Decision(tuple(events), after, () if after.paused else tuple(draft.sends))
 
 
 def _start(draft: Draft, trigger: t.Start) -> None:
@@ -105,15 +107,18 @@ def _start(draft: Draft, trigger: t.Start) -> None:
 
 
 def _reply(draft: Draft, trigger: t.Reply) -> None:
-    step, place = draft.step(trigger.step), _place(draft, trigger.step)
-    if step is None or not isinstance(place, (StepPlace, UndoPlace)):
-        raise Rejected(
-            "unknown-command", f"saga {draft.state.saga_id!r} has issued nothing for step {trigger.step!r}"
-        )
-    if trigger.direction == "undo":
-        _undo_reply(draft, trigger, step, place)
-    elif isinstance(place, StepPlace):
+    path = trigger.step
+    step, place = draft.state.nodes.get(path), draft.plan.places.get(path) or _place(draft, path)
+    do = trigger.direction == "do"
+    if type(step) is StepState and type(place) is StepPlace and do:
         _do_reply(draft, trigger, step, place)
+    elif isinstance(step, StepState) and isinstance(place, (StepPlace, UndoPlace)):
+        if not do:
+            _undo_reply(draft, trigger, step, place)
+    else:
+        raise Rejected(
+            "unknown-command", f"saga {draft.state.saga_id!r} has issued nothing for step {path!r}"
+        )
 
 
 def _place(draft: Draft, path: str) -> Any:
@@ -145,25 +150,33 @@ def _undo_reply(draft: Draft, trigger: t.Reply, step: StepState, place: StepPlac
 
 
 def _do_reply(draft: Draft, trigger: t.Reply, step: StepState, place: StepPlace) -> None:
-    if step.attempt == 0:
-        raise Rejected("unknown-command", f"step {trigger.step!r} was not begun")
-    if step.answered and not isinstance(trigger.answer, Failed):
-        _again(draft, trigger, step, trigger.answer)
+    path, given = trigger.step, trigger.answer
+    if not step.attempt:
+        raise Rejected("unknown-command", f"step {path!r} was not begun")
+    if step.answered and not isinstance(given, Failed):
+        _again(draft, trigger, step, given)
         return
     late = step.phase not in ("doing", "retrying", "stuck")
-    answer = _read(place, trigger.answer)
-    if isinstance(answer, Failed) and isinstance(trigger.answer, Succeeded) and late:
-        # Nobody will ask again, so it counts as the success that it is, without its reply.
-        reason = storable(answer.reason)
-        draft.emit(e.ReplyRecorded(step=trigger.step, code=e.UNREADABLE, reason=reason, late=True))
-        _after_answer(draft, trigger.step, place)
-    elif isinstance(answer, Failed):
-        _attempt_failed(draft, trigger, step, place.step.retry, answer)
-    else:
-        _answered(draft, trigger.step, place, answer, late=late)
+    answer = _read(place, given)
+    match answer:
+        case Succeeded():
+            draft.emit(e.ReplyRecorded(step=path, reply=kept(place.reply, answer.reply), late=late))
+        case Failed() if late and isinstance(given, Succeeded):
+            # Nobody will ask again, so it counts as the success that it is, without its reply.
+            reason = storable(answer.reason)
+            draft.emit(e.ReplyRecorded(step=path, code=e.UNREADABLE, reason=reason, late=True))
+        case Failed():
+            _attempt_failed(draft, trigger, step, place.step.retry, answer)
+            return
+        case Refused():
+            code, reason = storable(answer.code), storable(answer.reason)
+            draft.emit(e.ReplyRecorded(step=path, outcome="refused", code=code, reason=reason, late=late))
+        case Unconfirmed():
+            draft.emit(e.ReplyRecorded(step=path, outcome="unconfirmed", late=late))
+    _after_answer(draft, path, place)
 
 
-def _read(place: StepPlace, answer: Any) -> Any:
+def _read(place: StepPlace, answer: Answer) -> Answer:
     """Classify further what only the definition can tell: an unreadable reply, a no where no is no answer."""
     if isinstance(answer, Succeeded):
         try:
@@ -189,30 +202,21 @@ def _again(
     )
 
 
-def _answered(
-    draft: Draft, path: str, place: StepPlace, answer: Succeeded | Refused | Unconfirmed, *, late: bool
-) -> None:
-    match answer:
-        case Succeeded():
-            draft.emit(e.ReplyRecorded(step=path, reply=kept(place.reply, answer.reply), late=late))
-        case Refused():
-            code, reason = storable(answer.code), storable(answer.reason)
-            draft.emit(e.ReplyRecorded(step=path, outcome="refused", code=code, reason=reason, late=late))
-        case Unconfirmed():
-            draft.emit(e.ReplyRecorded(step=path, outcome="unconfirmed", late=late))
-    _after_answer(draft, path, place)
-
-
 def _after_answer(draft: Draft, path: str, place: StepPlace) -> None:
-    step = draft.step(path)
-    succeeded = step is not None and step.phase in ("succeeded", "passed")
-    if succeeded and place.step.kind == "pivot" and not draft.state.no_return:
+    state = draft.state
+    if place.step.kind == "pivot" and not state.no_return and _succeeded(draft, path):
         draft.emit(e.PointOfNoReturnPassed(step=path))
-        if draft.state.cancel is not None:
+        if state.cancel is not None:
             draft.emit(e.CancelRefused(reason=f"{path} had succeeded: the point of no return was passed"))
-    if succeeded and draft.state.final in ("completed", "compensated") and place.step.undo is not None:
+    reopens = state.final in ("completed", "compensated") and place.step.undo is not None
+    if reopens and _succeeded(draft, path):
         draft.emit(e.SagaReopened(step=path))
     advance(draft)
+
+
+def _succeeded(draft: Draft, path: str) -> bool:
+    step = draft.step(path)
+    return step is not None and step.phase in ("succeeded", "passed")
 
 
 def _attempt_failed(

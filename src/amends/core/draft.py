@@ -48,10 +48,9 @@ class Draft:
         """While true, nothing new begins: failures are looked for first."""
 
     def emit(self, event: "e.AnyEvent") -> None:
-        """Add a fact and see its consequences in the state."""
+        """Add a fact and see its consequences in the state; its position is counted when all is decided."""
         self.events.append(event)
         APPLY[type(event)](self.state, event)
-        self.state.position += 1
 
     def step(self, path: str) -> StepState | None:
         """Return the step at `path`, None when it has not begun."""
@@ -60,7 +59,7 @@ class Draft:
 
     def data(self, scope: str, keys: str) -> Any:
         """Return the decoded data of a scope."""
-        return self.state.data[scope + keys].decode(self.plan.decoders[scope])
+        return self.plan.decoders[scope](self.state.data[scope + keys].raw)
 
     def call(self, path: str, function: "e.Function", run: Callable[..., Any], *arguments: Any) -> Any:
         """Run a user function; what it raises becomes a fact and `FAILED_CALL` is returned."""

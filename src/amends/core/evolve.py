@@ -60,19 +60,18 @@ def _saga_started(state: State, event: e.SagaStarted) -> None:
     state.version = event.version
     state.fingerprint = event.fingerprint
     raw = bytes(event.data)
-    state.data[""] = Value(raw)
+    state.data = {**state.data, "": Value(raw)}
     state.started_with = digest(raw)
     if event.deadline is not None:
         state.timers[""] = event.deadline
 
 
 def _command_issued(state: State, event: e.CommandIssued) -> None:
-    path = event.step
+    path, due = event.step, event.due
     step = _step(state, path)
     do = event.direction == "do"
-    fact: Fact = "issued" if do else "undo issued"
     to: Phase = "doing" if do else "undoing"
-    _check(state, path, step, fact, to)
+    _check(state, path, step, "issued" if do else "undo issued", to)
     state.nodes[path] = replace(
         step,
         phase=to,
@@ -83,9 +82,12 @@ def _command_issued(state: State, event: e.CommandIssued) -> None:
         participant=event.participant,
         name=event.name,
         payload=bytes(event.payload),
-        due=event.due,
+        due=due,
     )
-    _set_timer(state, path, event.due)
+    if due is None:
+        state.timers.pop(path, None)
+    else:
+        state.timers[path] = due
 
 
 def _set_timer(state: State, path: str, due: Any) -> None:
@@ -131,7 +133,12 @@ def _note_unconfirmed(state: State, path: str) -> None:
 
 def _settle(state: State, path: str) -> None:
     state.timers.pop(path, None)
-    state.stuck.pop(path, None)
+    if path in state.stuck:
+        _unstick(state, path)
+
+
+def _unstick(state: State, path: str) -> None:
+    state.stuck = {stuck: direction for stuck, direction in state.stuck.items() if stuck != path}
 
 
 _WHEN_SUCCEEDED: dict[Phase, Phase] = {
@@ -211,19 +218,19 @@ def _step_stuck(state: State, event: e.StepStuck) -> None:
     step = _step(state, event.step)
     to: Phase = "stuck" if event.direction == "do" else "undo-stuck"
     state.timers.pop(event.step, None)
-    state.stuck[event.step] = event.direction
+    state.stuck = {**state.stuck, event.step: event.direction}
     _check(state, event.step, step, "stuck", to)
     state.nodes[event.step] = replace(step, phase=to, back=step.phase, reason=event.reason)
 
 
 def _node_stuck(state: State, event: e.NodeStuck) -> None:
-    state.stuck[event.path] = "do"
+    state.stuck = {**state.stuck, event.path: "do"}
     # It is a person's now: what a retry finds counts, not the failure that led here.
-    state.failed.pop(event.path, None)
+    state.failed = {path: cause for path, cause in state.failed.items() if path != event.path}
 
 
 def _step_retried(state: State, event: e.StepRetried) -> None:
-    state.stuck.pop(event.step, None)
+    _unstick(state, event.step)
     node = state.nodes.get(event.step)
     if isinstance(node, StepState):
         _check(state, event.step, node, "retried", node.back)
@@ -240,7 +247,7 @@ def _step_resolved(state: State, event: e.StepResolved) -> None:
 
 
 def _step_skipped(state: State, event: e.StepSkipped) -> None:
-    state.stuck.pop(event.step, None)
+    _unstick(state, event.step)
     _note_unconfirmed(state, event.step)
     node = state.nodes.get(event.step)
     if isinstance(node, StepState):
@@ -256,11 +263,14 @@ def _nothing(_state: State, _event: object) -> None:
 
 
 def _node_failed(state: State, event: e.NodeFailed) -> None:
-    state.failed[event.path] = Cause(code=event.code, reason=event.reason, step=event.path)
+    state.failed = {
+        **state.failed,
+        event.path: Cause(code=event.code, reason=event.reason, step=event.path),
+    }
 
 
 def _data_merged(state: State, event: e.DataMerged) -> None:
-    state.data[event.scope] = Value(bytes(event.data))
+    state.data = {**state.data, event.scope: Value(bytes(event.data))}
     node = state.nodes.get(event.path)
     if isinstance(node, StepState):
         state.nodes[event.path] = replace(node, merged=True)
@@ -274,13 +284,14 @@ def _branch_chosen(state: State, event: e.BranchChosen) -> None:
 
 def _items_expanded(state: State, event: e.ItemsExpanded) -> None:
     state.nodes[event.path] = FanOut(event.keys)
-    for key, item in zip(event.keys, event.items, strict=True):
-        state.data[f"{event.path}[{key}]"] = Value(bytes(item))
+    state.data = state.data | {
+        f"{event.path}[{key}]": Value(bytes(item)) for key, item in zip(event.keys, event.items, strict=True)
+    }
 
 
 def _subsaga_started(state: State, event: e.SubsagaStarted) -> None:
     state.nodes[event.path] = Begun(event.saga, event.version)
-    state.data[event.path] = Value(bytes(event.data))
+    state.data = {**state.data, event.path: Value(bytes(event.data))}
 
 
 def _node_completed(state: State, event: e.NodeCompleted) -> None:
@@ -299,14 +310,15 @@ def _wait_ended(state: State, event: e.WaitEnded) -> None:
     state.timers.pop(event.path, None)
     state.nodes[event.path] = Wait(wait.signal, event.how)
     if event.how == "signal":
-        first, *rest = state.signals.pop(wait.signal)
+        first, *rest = state.signals[wait.signal]
         state.nodes[event.path] = Wait(wait.signal, event.how, first)
-        if rest:
-            state.signals[wait.signal] = tuple(rest)
+        others = {name: contents for name, contents in state.signals.items() if name != wait.signal}
+        state.signals = {**others, wait.signal: tuple(rest)} if rest else others
 
 
 def _signal_received(state: State, event: e.SignalReceived) -> None:
-    state.signals[event.signal] = (*state.signals.get(event.signal, ()), Value(bytes(event.content)))
+    arrived = (*state.signals.get(event.signal, ()), Value(bytes(event.content)))
+    state.signals = {**state.signals, event.signal: arrived}
     if event.signal_id:
         state.signal_ids |= {event.signal_id}
 
@@ -322,7 +334,7 @@ def _pause_ended(state: State, event: e.PauseEnded) -> None:
 
 
 def _rollback_begun(state: State, event: e.RollbackBegun) -> None:
-    state.turned[event.path] = event.cause
+    state.turned = {**state.turned, event.path: event.cause}
     if event.path == "":
         state.timers.pop("", None)
         state.cancel = None
@@ -371,7 +383,7 @@ def _saga_abandoned(state: State, event: e.SagaAbandoned) -> None:
     state.final = "abandoned"
     state.unconfirmed = event.unconfirmed
     state.timers.clear()
-    state.stuck.clear()
+    state.stuck = {}
     state.paused = False
 
 

@@ -80,9 +80,8 @@ def _step(draft: Draft, place: StepPlace, keys: str) -> Progress:
     path = place.path + keys
     state = draft.state
     step = state.nodes.get(path)
-    if type(step) is not StepState or step.phase == "idle":
+    if type(step) is not StepState or (phase := step.phase) == "idle":
         return ACTIVE if draft.holding else _begin(draft, place, keys, path)
-    phase = step.phase
     if phase == "succeeded":
         plain = place.step.merge is None and not state.failed and not state.stuck
         return DONE if plain else _merged(draft, place, keys, step)

@@ -147,17 +147,10 @@ class State(msgspec.Struct, kw_only=True):
         return min(self.timers.values())
 
     def fork(self) -> "State":
-        """Return a copy that may be changed: containers are copied, what they hold is immutable."""
-        return replace(
-            self,
-            nodes=self.nodes.copy(),
-            data=self.data.copy(),
-            timers=self.timers.copy(),
-            turned=self.turned.copy(),
-            failed=self.failed.copy(),
-            stuck=self.stuck.copy(),
-            signals=self.signals.copy(),
-        )
+        """Return a copy that may be changed: `nodes` and `timers`, which change with every event, are copied; the other
+        containers are never changed but replaced.
+        """
+        return replace(self, nodes=self.nodes.copy(), timers=self.timers.copy())
 
     def steps(self) -> "Iterator[tuple[str, StepState]]":
         """Yield the steps that have begun, in the order in which they did."""
