@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.amends-setup
 CONSTRAINTS := requirements/dev.txt
-CODE := $(wildcard src tests examples bench)
+CODE := $(wildcard src tests examples bench servers)
 
 # Test processes: one per core. WORKERS=0 runs in one process, for a debugger.
 WORKERS ?= auto
@@ -93,10 +93,12 @@ demo: $(STAMP) ## an order that fails half-way, and how it is undone
 .PHONY: bench
 bench: $(STAMP) ## measure the engine (BENCH_ARGS=--short for a quick look)
 	$(BIN)/amends bench $(BENCH_ARGS)
+	$(BIN)/amends bench --requests $(BENCH_ARGS)
 
 .PHONY: crash
 crash: $(STAMP) ## the long campaign of kills and restarts (CRASH_ARGS=--short for a quick one)
 	$(BIN)/python -m tests.crash.campaign $(CRASH_ARGS)
+	$(BIN)/python -m tests.crash.restarts
 
 .PHONY: lock
 lock: $(STAMP) ## pin anew what setup installs (LOCK_ARGS=--upgrade for newer versions)

@@ -4,25 +4,39 @@ Rules: an adapter is imported when it is asked for, so the bare library needs on
 It does not: hold rules or settings.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from amends.adapters.local.refuse import Refuse
 from amends.application.callbacks import Callbacks
-from amends.ports import EventStore, Transport
+from amends.application.inspection import Inspection
+from amends.application.orchestrator import Orchestrator
+from amends.application.service import Service
+from amends.ports import Deliver, EventStore, ReadModel, StoreError, Transport
 
 __all__ = [
     "Callbacks",
+    "Inspection",
     "Refuse",
+    "Service",
+    "StoreError",
     "Transport",
     "callbacks",
     "http",
     "local",
     "memory",
+    "memory_read_model",
+    "mounted_callbacks",
+    "postgres",
+    "postgres_migrate",
+    "postgres_reader",
+    "service",
     "sqlite",
     "sqlite_limits",
+    "sqlite_read_model",
+    "sqlite_reader",
 ]
 
 
@@ -38,6 +52,74 @@ def sqlite(path: str | Path) -> EventStore:
     from amends.adapters.sqlite import SqliteEventStore
 
     return SqliteEventStore(path)
+
+
+def postgres(
+    url: str,
+    *,
+    schema: str | None = None,
+    connections: int = 5,
+    connect_timeout: timedelta = timedelta(seconds=5),
+) -> EventStore:
+    """Return the durable store on a PostgreSQL server, in a schema of its own, by default `amends`.
+
+    `url`: ``postgresql://USER:PASSWORD@HOST:PORT/NAME``, also with ``jdbc:``. Needs ``amends[postgres]``.
+
+    Raises:
+        ValueError: the address cannot be used; the text does not hold its password.
+    """
+    from amends.adapters.postgres import Address, PostgresEventStore
+
+    return PostgresEventStore(
+        Address.of(url, schema=schema), connections=connections, connect_timeout=connect_timeout
+    )
+
+
+def postgres_migrate(url: str, *, schema: str | None = None) -> Coroutine[Any, Any, Sequence[str]]:
+    """Bring the tables of a store on PostgreSQL up to date; return the names of the migrations that were applied.
+
+    Opening the store does the same.
+    """
+    from amends.adapters.postgres import Address, migrate
+
+    return migrate(Address.of(url, schema=schema))
+
+
+def postgres_reader(url: str, *, schema: str | None = None, namespace: str = "default") -> Inspection:
+    """Return what is in a store on PostgreSQL, only to look at it, also while another process runs on it."""
+    from amends.adapters.postgres import Address, PostgresStoreReader
+
+    reader = PostgresStoreReader(Address.of(url, schema=schema))
+    return Inspection(reader, memory_read_model(), namespace=namespace)
+
+
+def memory_read_model() -> ReadModel:
+    """Return a read model in this process's memory, which is built from the log at each opening."""
+    from amends.adapters.memory import MemoryReadModel
+
+    return MemoryReadModel()
+
+
+def sqlite_read_model(path: str | Path) -> ReadModel:
+    """Return a read model in a file of its own, by convention ``STORE.views`` beside the store's.
+
+    It is made when it is not there, and may be deleted whenever nobody has it open.
+    """
+    from amends.adapters.sqlite import SqliteReadModel
+
+    return SqliteReadModel(path)
+
+
+def sqlite_reader(path: str | Path, *, namespace: str = "default") -> Inspection:
+    """Return what is in the store file at `path`, only to look at it, also while another process runs on it."""
+    from amends.adapters.sqlite import SqliteStoreReader
+
+    return Inspection(SqliteStoreReader(path), memory_read_model(), namespace=namespace)
+
+
+def service(orchestrator: Orchestrator, *, read_model: ReadModel | None = None) -> Service:
+    """Join `orchestrator`, not open yet, with its read side, feed and meter."""
+    return Service(orchestrator, read_model=read_model)
 
 
 def sqlite_limits(folder: Path) -> tuple[float, float]:
@@ -61,15 +143,39 @@ def http(
     timeout: timedelta = timedelta(seconds=30),
     headers: Mapping[str, str] | None = None,
     callback_url: str | None = None,
+    connections: int = 100,
 ) -> Transport:
-    """Bind a participant to a service: a command is posted to ``{base_url}/{command name}``. Needs ``amends[http]``."""
+    """Bind a participant to a service: a command is posted to ``{base_url}/{command name}``. Needs ``amends[http]``.
+
+    `connections` is how many may be open at a time.
+    """
     from amends.adapters.http import HttpTransport
 
-    return HttpTransport(base_url, timeout=timeout, headers=headers, callback_url=callback_url)
+    return HttpTransport(
+        base_url, timeout=timeout, headers=headers, callback_url=callback_url, connections=connections
+    )
 
 
 def callbacks(*, host: str = "127.0.0.1", port: int = 0) -> Callbacks:
     """Make the door for replies of participants that answer 202; `port` 0 takes a free one. Needs ``amends[http]``."""
-    from amends.adapters.http.callbacks import CallbackListener
+    from amends.adapters.http.callbacks import CallbackDesk, CallbackListener
 
-    return Callbacks(lambda deliver: CallbackListener(deliver=deliver, host=host, port=port))
+    return Callbacks(
+        lambda deliver: CallbackListener(desk=CallbackDesk(deliver=deliver), host=host, port=port)
+    )
+
+
+def mounted_callbacks(
+    url: str, *, longest_body: int, body_within: timedelta
+) -> tuple[Callbacks, Callable[[Any], Awaitable[Any]]]:
+    """Make the door for late replies inside another server, reached at `url`; with it the handler of its requests."""
+    from amends.adapters.http.callbacks import CallbackDesk, MountedDoor
+
+    desks: list[CallbackDesk] = []
+
+    def door(deliver: Deliver) -> MountedDoor:
+        desks.append(CallbackDesk(deliver=deliver, max_body_bytes=longest_body, body_within=body_within))
+        return MountedDoor(url=url)
+
+    made = Callbacks(door)
+    return made, desks[0].answer

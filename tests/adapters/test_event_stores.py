@@ -7,6 +7,7 @@ import pytest
 
 from amends.adapters.memory import MemoryEventStore
 from amends.adapters.sqlite import SqliteEventStore
+from amends.testing.event_log_suite import LOG_SCENARIOS
 from amends.testing.event_store_lockstep import LockStep
 from amends.testing.event_store_suite import (
     PERSISTENCE_SCENARIOS,
@@ -15,6 +16,7 @@ from amends.testing.event_store_suite import (
     StoreFactory,
     opened,
 )
+from tests.adapters.postgres import storage
 
 
 def memory(_: Path) -> StoreFactory:
@@ -25,12 +27,13 @@ def memory(_: Path) -> StoreFactory:
 STORES: dict[str, Callable[[Path], StoreFactory]] = {
     "memory": memory,
     "sqlite": lambda folder: lambda: SqliteEventStore(folder / "amends.db"),
+    "postgres": storage.stores,
     "sqlite-threaded": lambda folder: lambda: SqliteEventStore(folder / "amends.db", inline_limit=0),
 }
 PERSISTENT = tuple(name for name in STORES if name != "memory")
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *LOG_SCENARIOS], ids=lambda scenario: scenario.__name__)
 @pytest.mark.parametrize("store", STORES)
 async def test_store_keeps_the_contract(store: str, scenario: Scenario, tmp_path: Path) -> None:
     await scenario(STORES[store](tmp_path))

@@ -12,7 +12,9 @@ import pytest
 
 from amends import memory, sqlite
 from amends.ports import EventStore
+from tests.adapters.postgres import storage
 from tests.application.shop import Shop
+from tests.application.stores import Remote
 
 Stores: TypeAlias = Callable[[], EventStore]
 
@@ -40,11 +42,14 @@ def _limited(test: Callable[..., Any]) -> Callable[..., Any]:
     return limited
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
     """A function that gives the same durable content each time, as after a restart."""
     if request.param == "sqlite":
         return lambda: sqlite(tmp_path / "amends.db")
+    if request.param == "postgres":
+        place = storage.address()
+        return lambda: Remote(place)
     kept = memory()
     return lambda: kept
 

@@ -20,6 +20,8 @@ RECOVERY = "application/recovery.py"
 LANES = "application/dispatcher.py"
 TIMERS = "application/timers.py"
 WRITER = "application/writer.py"
+PROJECTOR = "application/projector.py"
+FOLLOWER = "application/follower.py"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
@@ -98,21 +100,21 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a lost lock drops its trigger",
         ENGINE,
         "        instance.queue.appendleft(ask)\n",
-        "        _refuse(ask.waiter, AmendsError('lost'))\n",
+        "        refuse(ask.waiter, RuntimeError('lost'))\n",
         "test_persistence.py::test_a_lost_lock_reloads_and_decides_again_and_harms_no_neighbour",
     ),
     Mutation(
         "another saga's instance is taken for the same",
         ENGINE,
-        "        plan = ask.wanted or instance.plan\n",
-        "        plan = instance.plan or ask.wanted\n",
+        "        plan = ask.wanted or instance.plan or ",
+        "        plan = instance.plan or ask.wanted or ",
         "test_verbs.py::test_the_same_id_and_data_for_another_saga_is_a_conflict",
     ),
     Mutation(
         "who waits for an append is forgotten when the store breaks",
-        ENGINE,
-        "            for waiter in (instance.asking, *(",
-        "            for waiter in (*(",
+        "application/instance.py",
+        "        return [self.asking, *(",
+        "        return [*(",
         "test_persistence.py::test_a_broken_store_is_told_to_all_who_wait_and_nothing_is_acknowledged",
     ),
     Mutation(
@@ -145,9 +147,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "an index row that was too early stays as it is",
-        ENGINE,
-        "        if not moved and not instance.state.final:",
-        "        if False:",
+        "application/index_row.py",
+        "    return not moved and not instance.state.final\n",
+        "    return False\n",
         "test_timers.py::test_an_index_row_that_was_too_early_is_corrected_once",
     ),
     Mutation(
@@ -233,5 +235,77 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            if self._stopping:\n                return\n            wake =",
         "            wake =",
         "test_lanes.py::test_a_handler_that_will_not_be_cancelled_does_not_hold_up_the_end",
+    ),
+    Mutation(
+        "an act on what has moved is done",
+        ENGINE,
+        "        if ask.expected is not None and ask.expected != instance.state.position:",
+        "        if False:",
+        "test_steering.py::test_of_two_who_saw_the_same_only_the_first_acts",
+    ),
+    Mutation(
+        "a start that lost its lock is told to be new",
+        ENGINE,
+        "        ask.is_new = False\n",
+        "",
+        "test_steering.py::test_a_start_that_lost_its_lock_to_its_like_is_not_new",
+    ),
+    Mutation(
+        "a changed definition runs on open instances",
+        "application/definitions.py",
+        "            if plan is not None and plan.fingerprint != started.fingerprint:",
+        "            if plan is None:",
+        "test_definitions.py::test_a_changed_definition_is_refused_while_an_instance_is_open",
+    ),
+    Mutation(
+        "a refused definition is noted as right",
+        "application/definitions.py",
+        "    if changed:\n",
+        "    await store.note_definitions([DefinitionNote(*key, given[key].fingerprint) for key in new])\n"
+        "    if changed:\n",
+        "test_definitions.py::test_it_is_refused_again_and_again",
+    ),
+    Mutation(
+        "a store that refuses its definitions stays held",
+        "application/definitions.py",
+        "        await store.close()\n        raise\n",
+        "        raise\n",
+        "test_definitions.py::test_a_changed_definition_is_refused_while_an_instance_is_open",
+    ),
+    Mutation(
+        "rows of another store are gone on with",
+        PROJECTOR,
+        "                if checkpoint == _checkpoint(logged.sequence, logged.transition):",
+        "                if logged:",
+        "test_read_side.py::test_a_store_that_was_put_back_takes_its_rows_with_it",
+    ),
+    Mutation(
+        "a reopened instance keeps its end",
+        PROJECTOR,
+        " if state.final else None",
+        " if state.final else self.ended_at",
+        "test_read_side.py::test_the_end_of_an_instance_that_was_reopened_is_taken_back",
+    ),
+    Mutation(
+        "a listener that raised is not told again",
+        FOLLOWER,
+        "        await listener.take(piece)\n",
+        "        self._arrived(listener, piece[-1].sequence)\n        place = piece[-1].sequence\n"
+        "        with __import__('contextlib').suppress(Exception):\n            await listener.take(piece)\n",
+        "test_follower.py::test_one_that_raises_is_told_again_and_harms_nobody",
+    ),
+    Mutation(
+        "a commit while the log was read wakes nobody",
+        FOLLOWER,
+        "            if commits == self._commits:",
+        "            if True:",
+        "test_follower.py::test_a_commit_while_the_log_is_read_is_not_missed",
+    ),
+    Mutation(
+        "one reader that leaves takes the others along",
+        FOLLOWER,
+        "                await asyncio.shield(self._news)",
+        "                await self._news",
+        "test_follower.py::test_a_reader_that_leaves_takes_nobody_along",
     ),
 )

@@ -5,10 +5,25 @@ Rules: the wrapped store does the work; a wrapper only delays, refuses, counts. 
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
-from amends.ports import Append, EventStore, OpenInstance, SetIndex, StreamKey, Transition
+from amends.adapters.postgres import PostgresEventStore
+from amends.adapters.postgres.driver import Link
+from amends.adapters.postgres.writer import StoreWriter
+from amends.ports import (
+    Append,
+    DefinitionNote,
+    EventStore,
+    Logged,
+    OpenInstance,
+    SetIndex,
+    StreamKey,
+    Transition,
+)
+
+T = TypeVar("T")
 
 
 class Wrapped:
@@ -31,9 +46,22 @@ class Wrapped:
         self.calls["reindex"] += 1
         await self.store.reindex(key, change)
 
-    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
+    async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
         self.calls["read"] += 1
-        return await self.store.read(key, after=after)
+        return await self.store.read(key, after=after, limit=limit)
+
+    async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
+        self.calls["log"] += 1
+        return await self.store.log(after=after, limit=limit)
+
+    async def log_end(self) -> int:
+        return await self.store.log_end()
+
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        return await self.store.definitions()
+
+    async def note_definitions(self, notes: Sequence[DefinitionNote]) -> None:
+        await self.store.note_definitions(notes)
 
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000
@@ -50,6 +78,26 @@ class Wrapped:
 
     async def close(self) -> None:
         await self.store.close()
+
+
+class Remote(PostgresEventStore):
+    """A store whose answers take real time: `asked` says how many are being waited for, in all such stores."""
+
+    asked = 0
+
+    async def _write(self, write: Callable[[StoreWriter], Awaitable[T]]) -> T:
+        Remote.asked += 1
+        try:
+            return await super()._write(write)
+        finally:
+            Remote.asked -= 1
+
+    async def _ask(self, question: Callable[[Link], Awaitable[T]]) -> T:
+        Remote.asked += 1
+        try:
+            return await super()._ask(question)
+        finally:
+            Remote.asked -= 1
 
 
 class Held(Wrapped):
@@ -102,9 +150,13 @@ class Failing(Wrapped):
         self._check("reindex")
         await super().reindex(key, change)
 
-    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
+    async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
         self._check("read")
-        return await super().read(key, after=after)
+        return await super().read(key, after=after, limit=limit)
+
+    async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
+        self._check("log")
+        return await super().log(after=after, limit=limit)
 
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000

@@ -71,6 +71,7 @@ async def test_a_start_whose_caller_gave_up_goes_on(store: EventStore, shop: Sho
         await asyncio.sleep(0)
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
+        await turns()
         assert (await amends.wait("o-1")).status == "completed"
         await until(lambda: amends.engine.live == 0)
 

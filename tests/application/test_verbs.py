@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import cast
+from typing import TypedDict, cast
 
 import pytest
 
@@ -26,7 +26,13 @@ from tests.application.engine_world import events_of, orchestrator, turns, until
 from tests.application.shop import APPROVED, FOR_EVER, FULFIL, Order, Shop, Word
 from tests.application.stores import Wrapped
 
-PERSON = {"by": "ada", "reason": "because"}
+
+class Act(TypedDict):
+    by: str
+    reason: str
+
+
+PERSON: Act = {"by": "ada", "reason": "because"}
 TWIN = Saga("twin", version=1, data=Order, body=FULFIL.body)
 
 
@@ -169,8 +175,8 @@ class HeldOnce(Wrapped):
         super().__init__(store)
         self.gate = asyncio.Event()
 
-    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
-        found = await super().read(key, after=after)
+    async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
+        found = await super().read(key, after=after, limit=limit)
         if self.calls["read"] == 1:
             await self.gate.wait()
         return found

@@ -26,7 +26,17 @@ import msgspec
 
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer
-from amends.ports import Append, EventStore, OpenInstance, SetIndex, StreamKey, Transition, Transport
+from amends.ports import (
+    Append,
+    DefinitionNote,
+    EventStore,
+    Logged,
+    OpenInstance,
+    SetIndex,
+    StreamKey,
+    Transition,
+    Transport,
+)
 
 Kind: TypeAlias = Literal["before-commit", "after-commit", "after-send", "after-reply"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -74,8 +84,20 @@ class CrashStore:
     async def reindex(self, key: StreamKey, change: SetIndex) -> None:
         await self._store.reindex(key, change)
 
-    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
-        return await self._store.read(key, after=after)
+    async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
+        return await self._store.read(key, after=after, limit=limit)
+
+    async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
+        return await self._store.log(after=after, limit=limit)
+
+    async def log_end(self) -> int:
+        return await self._store.log_end()
+
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        return await self._store.definitions()
+
+    async def note_definitions(self, notes: Sequence[DefinitionNote]) -> None:
+        await self._store.note_definitions(notes)
 
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000

@@ -13,9 +13,10 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from amends.application.bindings import by_saga
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed
-from amends.ports import Transport
+from amends.ports import Binding, Described, Transport
 
 log = logging.getLogger("amends.dispatcher")
 
@@ -42,6 +43,18 @@ class Lane:
     def waiting(self) -> int:
         """Return how many commands are not on their way yet."""
         return len(self._queue)
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many commands are on their way."""
+        return sum(command is not None for command in self._workers.values())
+
+    @property
+    def binding(self) -> Binding:
+        """Return how the participant is bound."""
+        if isinstance(self._transport, Described):
+            return self._transport.binding
+        return Binding(type(self._transport).__name__, "")
 
     def send(self, command: SendCommand) -> None:
         """Queue `command`."""
@@ -146,10 +159,16 @@ class Dispatcher:
             name: Lane(name, transport, width=width, deliver=deliver)
             for name, transport in transports.items()
         }
+        self._own = by_saga(self._lanes)
+
+    @property
+    def lanes(self) -> Mapping[str, Lane]:
+        """Return the lanes by the names of their bindings, for their counts."""
+        return self._lanes
 
     def send(self, command: SendCommand) -> None:
         """Have `command` taken to its participant; one that is not bound is a fault of configuration."""
-        lane = self._lanes.get(command.participant)
+        lane = self._own.get(command.saga, self._lanes).get(command.participant)
         if lane is not None:
             lane.send(command)
             return
@@ -158,11 +177,11 @@ class Dispatcher:
         )
         asyncio.get_running_loop().call_soon(self._deliver, command, Failed(reason, "configuration"))
 
-    def give_up(self, participant: str, command_id: str, attempt: int) -> None:
+    def give_up(self, command: SendCommand) -> None:
         """Stop waiting for the answer to an attempt."""
-        lane = self._lanes.get(participant)
+        lane = self._own.get(command.saga, self._lanes).get(command.participant)
         if lane is not None:
-            lane.give_up(command_id, attempt)
+            lane.give_up(command.command_id, command.attempt)
 
     async def stop(self) -> None:
         """Stop all lanes."""

@@ -15,27 +15,31 @@ It does not: hold business rules, know time beyond its clock, or write by itself
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from amends.application.dispatcher import Dispatcher
-from amends.application.errors import AmendsError, NotRunning, SagaUnknown, as_error
-from amends.application.index_row import PARKED, change_with, corrected, remember
-from amends.application.instance import Ask, Instance, Until, Waiter, reached
+from amends.application.definitions import open_checked
+from amends.application.dispatcher import Dispatcher, Lane
+from amends.application.errors import NotRunning, PositionMoved
+from amends.application.history import unknown
+from amends.application.index_row import KEEP, PARKED, change_with, corrected, is_early, remember
+from amends.application.instance import Ask, Instance, Until, reached, refuse
 from amends.application.loader import Loader
 from amends.application.recovery import Recovery
+from amends.application.refusals import report
 from amends.application.registry import Registry
 from amends.application.room import Room
 from amends.application.timers import Timers
 from amends.application.writer import Verdict, Writer
-from amends.core.decide import Decision, Rejected, decide
+from amends.core.decide import Decision, decide
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed, Succeeded
 from amends.core.plan import Plan
 from amends.core.state import State, initial
-from amends.core.trigger import Recover, Reply, Start, Tick, Trigger
+from amends.core.trigger import Recover, Reply, Tick, Trigger
 from amends.core.upcast import to_body
 from amends.ports import (
     Append,
@@ -113,15 +117,24 @@ class Engine:
         return self._recovering
 
     @property
+    def lanes(self) -> Mapping[str, Lane]:
+        """Return the ways to the participants, for their counts."""
+        return self._dispatcher.lanes
+
+    @property
     def writer(self) -> Writer:
         """Return the writer, for its counts."""
         return self._writer
 
     async def open(self) -> None:
-        """Take hold of the store, begin to write, and send what is outstanding again, beside new work."""
+        """Take hold of the store, begin to write, and send what is outstanding again, beside new work.
+
+        Raises:
+            DefinitionChanged: an open instance was begun on another definition of the same name and version.
+        """
         if self._recovery_task is not None:
             raise NotRunning("an orchestrator is opened once; make a new one")
-        await self._store.open()
+        await open_checked(self._store, self._registry.plans)
         self._stopped = None
         self._recovering = True
         self._writer.start()
@@ -152,60 +165,72 @@ class Engine:
 
     def _release_waiters(self, error: Exception) -> None:
         for instance in self._live.values():
-            for waiter in (instance.asking, *(ask.waiter for ask in instance.queue), *instance.ended):
-                _refuse(waiter, error)
+            for waiter in instance.waiters():
+                refuse(waiter, error)
         self._room.let_all_in()
 
     # --- what comes in ---
 
-    async def start(self, plan: Plan, key: StreamKey, data: bytes, *, until: Until | None = None) -> State:
-        """Start an instance, or find it running with the same data; wait for what `until` names.
+    async def start(self, key: StreamKey, ask: Ask) -> State:
+        """Start an instance as `ask` says, or find it running with the same data; wait for what its `until` names.
 
         Raises:
             SagaConflict: the id stands for something else.
             Overloaded: too many are in work and too many wait.
         """
-        self._check_running()
+        self.check_running()
         if key not in self._live:
             await self._room.enter()
-            self._check_running()
+            self.check_running()
         instance = self._live.get(key)
         if instance is None:
             instance = Instance(key, None, initial(key.namespace, key.saga_id))
             self._live[key] = instance
-        if until is None:
-            return await self._ask(instance, Start(data), plan)
-        ended: Ended = asyncio.get_running_loop().create_future()
-        self._submit(instance, Ask(Start(data), ended, plan, until))
-        return await self._end_of(instance, ended)
+        waiter: Ended = asyncio.get_running_loop().create_future()
+        ask.waiter = waiter
+        self._submit(instance, ask)
+        if ask.until is None:
+            return await waiter
+        return await self._end_of(instance, waiter)
 
-    async def act(self, key: StreamKey, trigger: Trigger) -> State:
+    async def act(self, key: StreamKey, trigger: Trigger, expected: int | None = None) -> State:
         """Bring `trigger` to its instance and return the state once what follows is durable.
 
         Raises:
             ActRefused: the rules forbid it.
             SagaUnknown: there is no such instance.
+            PositionMoved: it is not at the position that was `expected`.
         """
-        return await self._ask(self._instance(key), trigger)
+        instance = self._instance(key)
+        waiter: Ended = asyncio.get_running_loop().create_future()
+        self._submit(instance, Ask(trigger, waiter, expected=expected))
+        return await waiter
 
     async def state(self, key: StreamKey) -> tuple[Plan, State]:
         """Return an instance as it stands, with its definition.
 
         Raises:
+            SagaUnknown: there is no such instance, or this process does not have its definition.
+        """
+        state = await self.look(key)
+        return self._registry.plan_of(state), state
+
+    async def look(self, key: StreamKey) -> State:
+        """Return an instance as it stands, whether or not its definition is at hand.
+
+        Raises:
             SagaUnknown: there is no such instance.
         """
-        self._check_running()
+        self.check_running()
         live = self._live.get(key)
-        if live is not None and live.plan is not None and live.state.position:
-            return live.plan, live.state
-        state = await self._loader.fold(key)
+        state = live.state if live is not None and live.state.position else await self._loader.fold(key)
         if not state.position:
-            raise SagaUnknown(f"there is no saga {key.saga_id!r} in namespace {key.namespace!r}")
-        return self._registry.plan_of(state), state
+            raise unknown(key)
+        return state
 
     async def wait(self, key: StreamKey, until: Until) -> State:
         """Return the state at the instance's end, or what else `until` names."""
-        _plan, state = await self.state(key)
+        state = await self.look(key)
         if reached(state, until):
             return state
         instance = self._instance(key)
@@ -222,24 +247,20 @@ class Engine:
             instance.ended.pop(ended, None)
             self._leave(instance)
 
-    def _check_running(self) -> None:
+    def check_running(self) -> None:
+        """Raise what stopped the engine, if it does not run."""
         if self._stopped is not None:
             raise self._stopped.with_traceback(None)
 
     def _instance(self, key: StreamKey) -> Instance:
         """Return the live instance, bringing it into memory if it is not there."""
-        self._check_running()
+        self.check_running()
         instance = self._live.get(key)
         if instance is None:
             instance = Instance(key, None, initial(key.namespace, key.saga_id))
             self._live[key] = instance
             self._load(instance, resend=self._recovering)
         return instance
-
-    async def _ask(self, instance: Instance, trigger: Trigger, wanted: Plan | None = None) -> State:
-        waiter: asyncio.Future[State] = asyncio.get_running_loop().create_future()
-        self._submit(instance, Ask(trigger, waiter, wanted))
-        return await waiter
 
     def _submit(self, instance: Instance, ask: Ask) -> None:
         instance.queue.append(ask)
@@ -263,9 +284,9 @@ class Engine:
 
     def _take(self, instance: Instance, ask: Ask) -> None:
         """Decide one trigger and have what follows stored. A start is decided by the definition that it wants."""
-        plan = ask.wanted or instance.plan
-        if plan is None:
-            raise SagaUnknown(f"there is no saga {instance.key.saga_id!r}")
+        plan = ask.wanted or instance.plan or self._registry.plan_of(instance.state)
+        if ask.expected is not None and ask.expected != instance.state.position:
+            raise PositionMoved(instance.key.saga_id, ask.expected, instance.state.position)
         if is_tick := type(ask.trigger) is Tick:
             instance.ticking = False
             self._give_up_late(instance)
@@ -274,6 +295,9 @@ class Engine:
         if decision.events:
             if not instance.state.position:
                 instance.plan = plan
+                ask.is_new = True
+            elif is_tick:
+                self.timers.fired(instance.state.wake_at, now)
             index = change_with(instance, decision, timer_fired=is_tick)
             self._store_decision(instance, ask, decision, index, now)
             return
@@ -283,17 +307,7 @@ class Engine:
 
     def _failed(self, instance: Instance, ask: Ask, error: BaseException) -> None:
         """Nothing came of a trigger; whoever sent it is told."""
-        match error:
-            case Rejected():
-                _refuse(ask.waiter, as_error(error))
-                if ask.waiter is None:
-                    log.info("saga %s: %s", instance.key.saga_id, error)
-            case SagaUnknown():
-                _refuse(ask.waiter, error)
-            case _:
-                what = type(ask.trigger).__name__
-                log.error("saga %s: cannot decide %s", instance.key.saga_id, what, exc_info=error)
-                _refuse(ask.waiter, AmendsError(f"saga {instance.key.saga_id!r}: {error!r}"))
+        report(instance.key.saga_id, ask, error)
         if type(ask.trigger) is Tick and not instance.busy:
             self._reindex(instance, PARKED)
 
@@ -325,14 +339,15 @@ class Engine:
     def _committed(self, instance: Instance, ask: Ask, decision: Decision, index: IndexChange) -> None:
         """The facts are durable: now, and not before, act on them."""
         instance.state = decision.state
-        remember(instance, index)
-        if type(index) is SetIndex:
-            self.timers.note(index.wake_at)
+        if index is not KEEP:
+            remember(instance, index)
+            if type(index) is SetIndex:
+                self.timers.note(index.wake_at)
         if self._stopped is None:
             for command in decision.commands:
                 self._send(instance, command)
         self._acknowledge(instance, ask)
-        if instance.queue or instance.ended or not instance.in_flight:
+        if instance.queue or not instance.in_flight:
             self._work(instance)
 
     def _send(self, instance: Instance, command: SendCommand) -> None:
@@ -364,6 +379,7 @@ class Engine:
 
     def _lost(self, instance: Instance, ask: Ask) -> None:
         """Somebody else wrote first: read what is there and decide again."""
+        ask.is_new = False
         instance.queue.appendleft(ask)
         instance.indexed = False
         self._load(instance, resend=True)
@@ -409,13 +425,11 @@ class Engine:
         for command in instance.state.outstanding():
             if command.due is not None and command.due <= now:
                 instance.in_flight.discard((command.command_id, command.attempt))
-                self._dispatcher.give_up(command.participant, command.command_id, command.attempt)
+                self._dispatcher.give_up(command)
 
     def _look_at_row(self, instance: Instance) -> None:
         """No timer was due although the row said so: correct it, unless it has moved meanwhile."""
-        wake_at = instance.index_wake_at
-        moved = instance.indexed and (wake_at is None or wake_at > self._clock.now())
-        if not moved and not instance.state.final:
+        if is_early(instance, self._clock.now()):
             self._reindex(instance, corrected(instance.state))
 
     def _reindex(self, instance: Instance, change: SetIndex) -> None:
@@ -445,7 +459,7 @@ class Engine:
             self._unreadable(instance, error)
             return
         instance.busy = False
-        if plan is not None:
+        if state.position:
             instance.plan, instance.state = plan, state
             if resend and not state.final:
                 self._resend(instance)
@@ -453,15 +467,9 @@ class Engine:
 
     def _resend(self, instance: Instance) -> None:
         """Send what may not have arrived. An attempt whose time is over gets its full time first, as a fact."""
-        now = self._clock.now()
-        overdue = False
-        for command in instance.state.outstanding():
-            if (command.command_id, command.attempt) in instance.in_flight:
-                continue
-            if command.due is None or command.due > now:
-                self._send(instance, command)
-            else:
-                overdue = True
+        in_time, overdue = instance.not_sent(self._clock.now())
+        for command in in_time:
+            self._send(instance, command)
         if overdue:
             instance.queue.appendleft(Ask(Recover()))
 
@@ -472,7 +480,7 @@ class Engine:
         asks = [*instance.queue]
         instance.queue.clear()
         for waiter in (*(ask.waiter for ask in asks), *instance.ended):
-            _refuse(waiter, error)
+            refuse(waiter, error)
         instance.ended.clear()
         if any(type(ask.trigger) is Tick for ask in asks):
             self._reindex(instance, PARKED)
@@ -490,8 +498,3 @@ class Engine:
         self._recovering = False
         if found:
             log.info("recovery: %d instances go on", found)
-
-
-def _refuse(waiter: Waiter, error: Exception) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_exception(error)

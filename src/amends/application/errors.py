@@ -28,6 +28,54 @@ class DefinitionUnknown(SagaUnknown):
     """The instance is there; this process does not have the definition that it runs on."""
 
 
+class NoSuchSaga(SagaUnknown):
+    """No definition of that name, or none of that version, was given to this orchestrator."""
+
+    def __init__(
+        self, name: str, version: int | None, near: tuple[str, ...], versions: tuple[int, ...]
+    ) -> None:
+        """Name what there is instead: names that are like `name`, or the versions that `name` has."""
+        if versions:
+            has = ", ".join(str(known) for known in versions)
+            super().__init__(
+                f"saga {name[:40]!r} has no version {version} here; it has {has}: use one of them, or deploy it"
+            )
+        else:
+            hint = f"did you mean {' or '.join(near)}?" if near else "deploy its definition"
+            super().__init__(f"there is no saga {name[:40]!r} here; {hint}")
+        self.name = name
+        self.version = version
+        self.near = near
+        self.versions = versions
+
+
+class DefinitionChanged(DefinitionUnknown):
+    """An open instance was begun on another definition of the same name and version."""
+
+
+class PositionMoved(AmendsError):
+    """The instance is not where the caller saw it; nothing happened."""
+
+    def __init__(self, saga_id: str, expected: int, actual: int) -> None:
+        """Keep both positions."""
+        super().__init__(
+            f"saga {saga_id!r} is at position {actual}, not at {expected} where you saw it; nothing was done: look at "
+            "it again and decide anew"
+        )
+        self.expected = expected
+        self.actual = actual
+
+
+class PositionUnknown(AmendsError, ValueError):
+    """The stream has no such position."""
+
+    def __init__(self, saga_id: str, position: int, end: int) -> None:
+        """Keep what was asked for and what there is."""
+        super().__init__(f"saga {saga_id!r} has no position {position}; it has 1 to {end}")
+        self.position = position
+        self.end = end
+
+
 class SagaIdInvalid(AmendsError, ValueError):
     """The saga id has characters that an id must not have, or is empty or too long."""
 
@@ -49,6 +97,10 @@ class ActRefused(AmendsError):
         self.code = code
 
 
+class DataUnfit(ActRefused, ValueError):
+    """The data do not fit the type that they are for: the saga's own, a signal's or a reply's."""
+
+
 def as_error(rejected: Rejected) -> AmendsError:
     """Return what the core's no is for the orchestrator's caller."""
     match rejected.code:
@@ -56,5 +108,7 @@ def as_error(rejected: Rejected) -> AmendsError:
             return SagaConflict(str(rejected))
         case "not-started":
             return SagaUnknown(str(rejected))
+        case "unreadable":
+            return DataUnfit(rejected.code, str(rejected))
         case _:
             return ActRefused(rejected.code, str(rejected))

@@ -4,12 +4,16 @@ Rules: a row may say too early, never too late; it says that something is outsta
 It does not: write the row. The writer does with the append, the timers do when only the row is to be corrected.
 """
 
+from datetime import datetime
+from typing import Final
+
 from amends.application.instance import Instance
 from amends.core.decide import Decision
 from amends.core.state import State
 from amends.ports import IndexChange, KeepIndex, RemoveIndex, SetIndex
 
-PARKED = SetIndex(None, outstanding=True)
+KEEP: Final = KeepIndex()
+PARKED: Final = SetIndex(None, outstanding=True)
 """Of an instance that this process cannot run: no timer looks at it again, the next opening does."""
 
 
@@ -24,8 +28,15 @@ def change_with(instance: Instance, decision: Decision, *, timer_fired: bool) ->
         known = instance.index_wake_at
         early_enough = wake_at is None or (known is not None and known <= wake_at)
         if early_enough and (outstanding or (known == wake_at and not instance.index_outstanding)):
-            return KeepIndex()
+            return KEEP
     return SetIndex(wake_at, outstanding)
+
+
+def is_early(instance: Instance, now: datetime) -> bool:
+    """Tell whether a row that was due said so too early: it has not moved since, and the instance has not ended."""
+    wake_at = instance.index_wake_at
+    moved = instance.indexed and (wake_at is None or wake_at > now)
+    return not moved and not instance.state.final
 
 
 def corrected(state: State) -> SetIndex:

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from amends.core.effect import SendCommand
 from amends.core.plan import Plan
 from amends.core.state import State
 from amends.core.trigger import Trigger
@@ -34,6 +35,10 @@ class Ask(msgspec.Struct, eq=False):
     wanted: Plan | None = None
     until: Until | None = None
     """What the waiter, once the trigger is accepted, goes on to wait for."""
+    expected: int | None = None
+    """Where the caller saw the instance; if it stands elsewhere when the trigger is decided, nothing happens."""
+    is_new: bool = False
+    """The trigger began the instance."""
 
 
 class Instance:
@@ -80,10 +85,32 @@ class Instance:
         """Tell whether it can leave memory: nothing waits for it and nothing of it is on its way."""
         return not (self.busy or self.queue or self.in_flight or self.ended)
 
+    def waiters(self) -> "list[Waiter]":
+        """Return all who wait for something of it."""
+        return [self.asking, *(ask.waiter for ask in self.queue), *self.ended]
+
+    def not_sent(self, now: datetime) -> tuple[list[SendCommand], list[SendCommand]]:
+        """Return the outstanding commands that were not handed to the dispatcher: in time, and overdue."""
+        missing = [
+            command
+            for command in self.state.outstanding()
+            if (command.command_id, command.attempt) not in self.in_flight
+        ]
+        in_time = [command for command in missing if command.due is None or command.due > now]
+        return in_time, [command for command in missing if command.due is not None and command.due <= now]
+
     def tell(self) -> None:
         """Tell those who wait for what the instance has come to."""
+        if not (self.state.final or self.state.stuck):
+            return
         for waiter, until in list(self.ended.items()):
             if reached(self.state, until):
                 del self.ended[waiter]
                 if not waiter.done():
                     waiter.set_result(self.state)
+
+
+def refuse(waiter: Waiter, error: Exception) -> None:
+    """Tell `waiter`, if it still waits, that nothing comes of it."""
+    if waiter is not None and not waiter.done():
+        waiter.set_exception(error)

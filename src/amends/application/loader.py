@@ -6,13 +6,11 @@ It does not: keep instances, or act on what it found.
 
 from functools import partial
 
-from amends.application.errors import AmendsError
+from amends.application.history import folded
 from amends.application.patience import Patience
 from amends.application.registry import Registry
-from amends.core.evolve import InvalidTransition, evolve
 from amends.core.plan import Plan
-from amends.core.state import State, initial
-from amends.core.upcast import UnknownEvent, from_body
+from amends.core.state import State
 from amends.ports import EventStore, StreamKey
 
 
@@ -32,20 +30,17 @@ class Loader:
             AmendsError: its stream cannot be read by this version of Amends.
             StoreError: the store does not give it.
         """
-        state = initial(key.namespace, key.saga_id)
-        for transition in await self._store.read(key):
-            try:
-                state = evolve(state, from_body(transition.body))
-            except (UnknownEvent, InvalidTransition) as error:
-                raise AmendsError(f"saga {key.saga_id!r}, position {transition.position}: {error}") from error
-        return state
+        return folded(key, await self._store.read(key))
 
     async def load(self, key: StreamKey) -> tuple[Plan | None, State]:
-        """Return definition and state, however long the store is away; no definition when there is no instance.
+        """Return definition and state, however long the store is away; no definition when there is no instance, or
+        when it has ended and this process does not have it.
 
         Raises:
             SagaUnknown: this process does not have its definition.
             AmendsError, StoreError: it cannot be folded.
         """
         state = await self.patience.ask(partial(self.fold, key))
-        return (self._registry.plan_of(state) if state.position else None), state
+        if state.final or not state.position:
+            return self._registry.plan_at_hand(state), state
+        return self._registry.plan_of(state), state

@@ -6,30 +6,32 @@ It does not: choose adapters (`amends.bootstrap`), or serve a network (`amends.d
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
-from uuid import uuid4
+from typing import Any, NamedTuple, Self, TypeVar
 
+from amends.application.bindings import needed
+from amends.application.definitions import DefinitionView, definition_view
 from amends.application.engine import Engine
-from amends.application.errors import NotEncodable, SagaIdInvalid
-from amends.application.instance import Until
+from amends.application.errors import DataUnfit, NotEncodable
+from amends.application.history import EventView, events_of, state_at
+from amends.application.instance import Ask, Until
 from amends.application.registry import Registry
+from amends.application.saga_id import SagaIds, checked
 from amends.application.view import SagaView, view
 from amends.core import trigger as t
 from amends.core.codec import Codec, JsonCodec, Unreadable
 from amends.core.decide import ANY_ATTEMPT
 from amends.core.effect import Direction
 from amends.core.outcome import Answer, Refused, Succeeded
-from amends.core.plan import Plan
+from amends.core.plan import LIBRARY, Defaults, Plan
 from amends.core.state import State
 from amends.definition import Saga
 from amends.ports import Clock, EventStore, StreamKey, Transport
 
 D = TypeVar("D")
 
-SAGA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~+=-]{0,199}")
 NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -39,6 +41,28 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the current instant in UTC."""
         return datetime.now(UTC)
+
+
+class Begun(NamedTuple):
+    """What a start by name came to."""
+
+    view: SagaView[Any]
+    is_new: bool
+    """False: the instance was there already, begun with the same data."""
+
+
+class ParticipantView(NamedTuple):
+    """A participant as it is bound here."""
+
+    name: str
+    binding: str
+    """``local``, ``http``…"""
+    address: str
+    """Where its commands go, without credentials; empty when that is this process."""
+    waiting: int
+    """Commands that wait for their turn."""
+    in_flight: int
+    """Commands that were sent and are not answered, as far as this process knows."""
 
 
 class Orchestrator:
@@ -59,9 +83,11 @@ class Orchestrator:
         most_live: int = 10_000,
         most_waiting: int = 10_000,
         lane_width: int = 100,
+        defaults: Defaults = LIBRARY,
     ) -> None:
-        """Bind `participants` by name. `most_live` bounds the instances in memory, `most_waiting` the callers that
-        wait for room, `lane_width` the calls to one participant at a time.
+        """Bind `participants` by name, or as `SAGA/PARTICIPANT` for one saga alone, which wins. `most_live` bounds the
+        instances in memory, `most_waiting` the callers that wait for room, `lane_width` the calls through one binding
+        at a time. `defaults` hold for steps that do not say how long and how often.
 
         Raises:
             DefinitionError: a saga breaks a rule.
@@ -69,19 +95,22 @@ class Orchestrator:
         """
         if not NAMESPACE.fullmatch(namespace):
             raise ValueError(f"namespace {namespace!r}: use 1 to 63 lower-case letters, digits and '-'")
-        self._registry = Registry(sagas, codec)
-        unbound = sorted(self._registry.participants - set(participants))
+        self._registry = Registry(sagas, codec, defaults=defaults)
+        _used, unbound = needed(self._registry.plans, participants)
         if unbound:
             raise ValueError(
                 f"no binding for participant(s) {', '.join(unbound)}; give each one in participants={{…}}"
             )
         self._namespace = namespace
         self._codec = codec or JsonCodec()
+        self._store = store
+        clock = clock or SystemClock()
+        self._ids = SagaIds(clock)
         self._engine = Engine(
             registry=self._registry,
             store=store,
             transports=dict(participants),
-            clock=clock or SystemClock(),
+            clock=clock,
             most_live=most_live,
             most_waiting=most_waiting,
             lane_width=lane_width,
@@ -97,8 +126,31 @@ class Orchestrator:
         """The engine, for its counts and for tests."""
         return self._engine
 
+    @property
+    def store(self) -> EventStore:
+        """The store, for those who follow its log."""
+        return self._store
+
+    @property
+    def definitions(self) -> tuple[DefinitionView, ...]:
+        """The definitions at hand, by name and version."""
+        return tuple(definition_view(plan) for plan in self._registry.plans)
+
+    @property
+    def participants(self) -> tuple[ParticipantView, ...]:
+        """The participants that are bound, by name."""
+        return tuple(
+            ParticipantView(name, *lane.binding, lane.waiting, lane.in_flight)
+            for name, lane in sorted(self._engine.lanes.items())
+        )
+
     async def __aenter__(self) -> Self:
-        """Open the store and go on with what is outstanding."""
+        """Open the store and go on with what is outstanding.
+
+        Raises:
+            DefinitionChanged: an open instance was begun on another definition of the same name and version.
+            StoreError: the store cannot be used.
+        """
         await self._engine.open()
         return self
 
@@ -120,7 +172,8 @@ class Orchestrator:
             Overloaded: too much is in work.
         """
         plan = self._registry.plan(saga)
-        state = await self._engine.start(plan, self._key(saga_id), self._encode(data), until=until)
+        ask = Ask(t.Start(self._encode(data)), wanted=plan, until=until)
+        state = await self._engine.start(self._key(saga_id), ask)
         return self._view(plan, state)
 
     async def start(self, saga: Saga[D], data: D, *, saga_id: str | None = None) -> SagaView[D]:
@@ -133,63 +186,131 @@ class Orchestrator:
             Overloaded: too much is in work.
         """
         plan = self._registry.plan(saga)
-        state = await self._engine.start(plan, self._key(saga_id), self._encode(data))
+        ask = Ask(t.Start(self._encode(data)), wanted=plan)
+        state = await self._engine.start(self._key(saga_id), ask)
         return self._view(plan, state)
 
-    async def get(self, saga_id: str) -> SagaView[Any]:
-        """Return an instance as it stands.
+    async def begin(
+        self, saga: str, data: bytes, *, version: int | None = None, saga_id: str | None = None
+    ) -> Begun:
+        """Start an instance by the name of its saga, with data that are JSON already; tell whether it is new.
+
+        Without `version` the highest is meant that this orchestrator has.
+
+        Raises:
+            NoSuchSaga: it has none of that name, or not that version.
+            DataUnfit: the data are no JSON, or do not fit the saga's type.
+            SagaConflict: the id stands for an instance with other data.
+            SagaIdInvalid: the id cannot be one.
+            Overloaded: too much is in work.
+        """
+        plan = self._registry.named(saga, version)
+        try:
+            value = plan.decoders[""](data)
+        except Unreadable as error:
+            raise DataUnfit("unreadable", f"the data do not fit saga {saga!r}: {error}") from error
+        # As `start` would write them: the same data are the same, however their JSON was written.
+        ask = Ask(t.Start(self._encode(value)), wanted=plan)
+        state = await self._engine.start(self._key(saga_id), ask)
+        return Begun(self._view(plan, state), ask.is_new)
+
+    async def get(self, saga_id: str, *, at: int | None = None) -> SagaView[Any]:
+        """Return an instance as it stands, or as it stood after `at` events (within a transition, too).
+
+        Raises:
+            SagaUnknown: there is none.
+            PositionUnknown: it has no such position.
+        """
+        key = self._key(saga_id)
+        self._engine.check_running()
+        state = await (self._engine.look(key) if at is None else state_at(self._store, key, at))
+        return view(self._registry.plan_at_hand(state), state)
+
+    async def events(self, saga_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[EventView]:
+        """Return what happened to an instance, one by one, behind position `after`; at most `limit` events.
 
         Raises:
             SagaUnknown: there is none.
         """
-        plan, state = await self._engine.state(self._key(saga_id))
-        return view(plan, state)
+        key = self._key(saga_id)
+        self._engine.check_running()
+        return await events_of(self._store, key, after=after, limit=limit)
 
     async def wait(self, saga_id: str, *, until: Until = "end") -> SagaView[Any]:
         """Wait for the end of an instance; with ``until="stuck"`` also no longer than until it needs a person."""
         state = await self._engine.wait(self._key(saga_id), until)
-        return view(self._registry.plan_of(state), state)
+        return view(self._registry.plan_at_hand(state), state)
+
+    # Each act takes `expected`: the position at which the caller saw the instance. If it has moved on when the act is
+    # decided, PositionMoved is raised and nothing happens.
 
     async def signal(
-        self, saga_id: str, signal: str, content: object = None, *, signal_id: str = ""
+        self,
+        saga_id: str,
+        signal: str,
+        content: object = None,
+        *,
+        signal_id: str = "",
+        expected: int | None = None,
     ) -> SagaView[Any]:
         """Tell an instance that something it waits for happened; the same `signal_id` counts once."""
-        return await self._act(saga_id, t.Signal(signal, self._encode(content), signal_id))
+        return await self._act(saga_id, t.Signal(signal, self._encode(content), signal_id), expected)
 
-    async def cancel(self, saga_id: str, *, by: str, reason: str) -> SagaView[Any]:
+    async def cancel(
+        self, saga_id: str, *, by: str, reason: str, expected: int | None = None
+    ) -> SagaView[Any]:
         """Turn an instance round.
 
         Raises:
             ActRefused: it has ended, or passed its point of no return.
+            PositionMoved: it is not at the position that was `expected`.
         """
-        return await self._act(saga_id, t.Cancel(by, reason))
+        return await self._act(saga_id, t.Cancel(by, reason), expected)
 
-    async def pause(self, saga_id: str, *, by: str, reason: str) -> SagaView[Any]:
+    async def pause(
+        self, saga_id: str, *, by: str, reason: str, expected: int | None = None
+    ) -> SagaView[Any]:
         """Begin nothing new; answers are still taken."""
-        return await self._act(saga_id, t.Pause(by, reason))
+        return await self._act(saga_id, t.Pause(by, reason), expected)
 
-    async def resume(self, saga_id: str, *, by: str, reason: str) -> SagaView[Any]:
+    async def resume(
+        self, saga_id: str, *, by: str, reason: str, expected: int | None = None
+    ) -> SagaView[Any]:
         """Go on after a pause."""
-        return await self._act(saga_id, t.Resume(by, reason))
+        return await self._act(saga_id, t.Resume(by, reason), expected)
 
-    async def retry(self, saga_id: str, step: str, *, by: str, reason: str) -> SagaView[Any]:
+    async def retry(
+        self, saga_id: str, step: str, *, by: str, reason: str, expected: int | None = None
+    ) -> SagaView[Any]:
         """Try a stuck step again."""
-        return await self._act(saga_id, t.Retry(step, by, reason))
+        return await self._act(saga_id, t.Retry(step, by, reason), expected)
 
     async def resolve(
-        self, saga_id: str, step: str, *, reply: object = None, refused: str = "", by: str, reason: str
+        self,
+        saga_id: str,
+        step: str,
+        *,
+        reply: object = None,
+        refused: str = "",
+        by: str,
+        reason: str,
+        expected: int | None = None,
     ) -> SagaView[Any]:
         """Settle a stuck step with the reply that its participant would have given, or with its refusal code."""
         answer: Succeeded | Refused = Refused(refused, reason) if refused else Succeeded(self._encode(reply))
-        return await self._act(saga_id, t.Resolve(step, answer, by, reason))
+        return await self._act(saga_id, t.Resolve(step, answer, by, reason), expected)
 
-    async def skip(self, saga_id: str, step: str, *, by: str, reason: str) -> SagaView[Any]:
+    async def skip(
+        self, saga_id: str, step: str, *, by: str, reason: str, expected: int | None = None
+    ) -> SagaView[Any]:
         """Go on without a stuck step; it stays unconfirmed."""
-        return await self._act(saga_id, t.Skip(step, by, reason))
+        return await self._act(saga_id, t.Skip(step, by, reason), expected)
 
-    async def abandon(self, saga_id: str, *, by: str, reason: str) -> SagaView[Any]:
+    async def abandon(
+        self, saga_id: str, *, by: str, reason: str, expected: int | None = None
+    ) -> SagaView[Any]:
         """Give an instance up."""
-        return await self._act(saga_id, t.Abandon(by, reason))
+        return await self._act(saga_id, t.Abandon(by, reason), expected)
 
     async def reply(
         self,
@@ -210,21 +331,18 @@ class Orchestrator:
         """
         return await self._act(saga_id, t.Reply(step, direction, round, attempt, answer))
 
-    async def _act(self, saga_id: str, trigger: t.Trigger) -> SagaView[Any]:
-        state = await self._engine.act(self._key(saga_id), trigger)
-        return view(self._registry.plan_of(state), state)
+    async def _act(self, saga_id: str, trigger: t.Trigger, expected: int | None = None) -> SagaView[Any]:
+        state = await self._engine.act(self._key(saga_id), trigger, expected)
+        return view(self._registry.plan_at_hand(state), state)
 
     def _view(self, plan: Plan, state: State) -> SagaView[Any]:
         """Return the view by the definition that the instance runs on: it may be older than the one asked for."""
-        return view(plan if state.fingerprint == plan.fingerprint else self._registry.plan_of(state), state)
+        return view(
+            plan if state.fingerprint == plan.fingerprint else self._registry.plan_at_hand(state), state
+        )
 
     def _key(self, saga_id: str | None) -> StreamKey:
-        chosen = str(uuid4()) if saga_id is None else saga_id
-        if not SAGA_ID.fullmatch(chosen):
-            raise SagaIdInvalid(
-                f"saga id {chosen[:40]!r}: use 1 to 200 ASCII letters, digits and . _ : @ ~ + = -"
-            )
-        return StreamKey(self._namespace, chosen)
+        return StreamKey(self._namespace, self._ids.make() if saga_id is None else checked(saga_id))
 
     def _encode(self, value: object) -> bytes:
         try:

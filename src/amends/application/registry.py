@@ -5,25 +5,25 @@ began on; a definition whose fingerprint changed under the same version is not u
 It does not: hold instances.
 """
 
+import difflib
 from collections.abc import Iterable
 from typing import Any
 
-from amends.application.errors import DefinitionUnknown, SagaUnknown
+from amends.application.definitions import definition_changed
+from amends.application.errors import DefinitionUnknown, NoSuchSaga, SagaUnknown
 from amends.core.codec import Codec
-from amends.core.plan import Plan, compile_saga
+from amends.core.plan import LIBRARY, Defaults, Plan, compile_saga
 from amends.core.state import State
 from amends.definition import Saga
-
-
-class DefinitionChanged(DefinitionUnknown):
-    """An open instance was begun on another definition of the same name and version."""
 
 
 class Registry:
     """Compiled definitions."""
 
-    def __init__(self, sagas: "Iterable[Saga[Any]]", codec: Codec | None = None) -> None:
-        """Compile `sagas`.
+    def __init__(
+        self, sagas: "Iterable[Saga[Any]]", codec: Codec | None = None, *, defaults: Defaults = LIBRARY
+    ) -> None:
+        """Compile `sagas`, with `defaults` where a step does not say.
 
         Raises:
             DefinitionError: one breaks a rule.
@@ -33,12 +33,27 @@ class Registry:
         for saga in sagas:
             if (saga.name, saga.version) in self._plans:
                 raise ValueError(f"saga {saga.name!r} version {saga.version} is registered twice")
-            self._plans[saga.name, saga.version] = compile_saga(saga, codec)
+            self._plans[saga.name, saga.version] = compile_saga(saga, codec, defaults=defaults)
 
     @property
-    def participants(self) -> frozenset[str]:
-        """Return the names of all participants that some step needs."""
-        return frozenset(name for plan in self._plans.values() for name in plan.participants)
+    def plans(self) -> tuple[Plan, ...]:
+        """Return all of them, by name and version."""
+        return tuple(self._plans[key] for key in sorted(self._plans))
+
+    def named(self, name: str, version: int | None = None) -> Plan:
+        """Return the definition of that name: of that version, or of the highest.
+
+        Raises:
+            NoSuchSaga: there is none.
+        """
+        versions = tuple(known for other, known in sorted(self._plans) if other == name)
+        wanted = version if version is not None else max(versions, default=0)
+        plan = self._plans.get((name, wanted))
+        if plan is None:
+            names = sorted({other for other, _version in self._plans})
+            near = () if versions else tuple(difflib.get_close_matches(name[:200], names, n=3, cutoff=0.5))
+            raise NoSuchSaga(name, version, near, versions)
+        return plan
 
     def plan(self, saga: "Saga[Any]") -> Plan:
         """Return the compiled form of a definition that was registered.
@@ -55,9 +70,12 @@ class Registry:
         """Return the definition that an instance was begun on.
 
         Raises:
+            SagaUnknown: nothing was begun.
             DefinitionUnknown: this process does not have it.
             DefinitionChanged: it has another one under the same name and version.
         """
+        if not state.position:
+            raise SagaUnknown(f"there is no saga {state.saga_id!r} in namespace {state.namespace!r}")
         plan = self._plans.get((state.saga, state.version))
         if plan is None:
             known = ", ".join(f"{name} {version}" for name, version in sorted(self._plans)) or "none"
@@ -66,8 +84,10 @@ class Registry:
                 f"does not have (it has: {known}); deploy that version beside the new one"
             )
         if plan.fingerprint != state.fingerprint:
-            raise DefinitionChanged(
-                f"saga {state.saga_id!r} began on {state.saga!r} version {state.version} with fingerprint "
-                f"{state.fingerprint}, this process has {plan.fingerprint}: give the changed definition a new version"
-            )
+            raise definition_changed(state.saga_id, state.fingerprint, plan)
         return plan
+
+    def plan_at_hand(self, state: State) -> Plan | None:
+        """Return the definition that an instance was begun on; None when this process does not have it."""
+        plan = self._plans.get((state.saga, state.version))
+        return plan if plan is not None and plan.fingerprint == state.fingerprint else None

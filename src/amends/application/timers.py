@@ -58,6 +58,8 @@ class Timers:
         self._wake = asyncio.Event()
         self._corrections: dict[StreamKey, tuple[SetIndex, Callable[[], None]]] = {}
         self._task: asyncio.Task[None] | None = None
+        self.on_fired: Callable[[timedelta], None] | None = None
+        """Told how late each timer was that made something happen; nobody listens by default."""
 
     @property
     def next_look(self) -> datetime | None:
@@ -84,6 +86,11 @@ class Timers:
         if wake_at is not None and (self._next is None or wake_at < self._next):
             self._next = wake_at
             self._wake.set()
+
+    def fired(self, due: datetime | None, now: datetime) -> None:
+        """Take notice that what was due at `due` happened."""
+        if self.on_fired is not None and due is not None:
+            self.on_fired(max(now - due, timedelta(0)))
 
     def correct(self, key: StreamKey, change: SetIndex, done: Callable[[], None]) -> None:
         """Have an index row corrected that was too early; `done` is told when it is.

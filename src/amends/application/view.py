@@ -2,7 +2,7 @@
 
 Rules: derived from the folded state alone; nothing here is stored. A view shows the instance as it stood when it was
 made and never changes. It is made for every instance that ends, so it does nothing until somebody looks.
-It does not: search, count or page (the read side will).
+It does not: search, count or page (`queries` does).
 """
 
 from typing import Any, Generic, TypeVar
@@ -88,8 +88,8 @@ class SagaView(Generic[D]):
     _data: D
     """Set when it is first asked for."""
 
-    def __init__(self, plan: Plan, state: State) -> None:
-        """Show `state`, which never changes any more, by the definition that it runs on."""
+    def __init__(self, plan: Plan | None, state: State) -> None:
+        """Show `state`, which never changes any more, by the definition that it runs on, or without it."""
         self._plan = plan
         self._state = state
 
@@ -130,7 +130,9 @@ class SagaView(Generic[D]):
 
     @property
     def data(self) -> D:
-        """The saga's data after every merge; plain JSON values where they do not fit the definition's type."""
+        """The saga's data after every merge; plain JSON values where they do not fit the definition's type, or where
+        the definition is not at hand.
+        """
         try:
             return self._data
         except AttributeError:
@@ -209,14 +211,14 @@ _SAGA = (
 )
 
 
-def view(plan: Plan, state: State) -> "SagaView[Any]":
-    """Return what `state` looks like."""
+def view(plan: Plan | None, state: State) -> "SagaView[Any]":
+    """Return what `state` looks like; without the definition its data are plain JSON values."""
     return SagaView(plan, state)
 
 
-def _data(plan: Plan, state: State) -> Any:
+def _data(plan: Plan | None, state: State) -> Any:
     try:
-        return state.data[""].decode(plan.decoders[""])
+        return state.data[""].decode(plan.decoders[""] if plan else msgspec.json.decode)
     except Unreadable:
         return msgspec.json.decode(state.data[""].raw)
 

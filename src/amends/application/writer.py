@@ -39,6 +39,8 @@ class Writer:
         self._closing = asyncio.Event()
         self.commits = 0
         self.appended = 0
+        self.on_commit: Callable[[int], None] | None = None
+        """Told the size of each batch that was committed, after its callers; nobody listens by default."""
 
     def start(self) -> None:
         """Begin to write."""
@@ -80,6 +82,8 @@ class Writer:
         self.appended += len(batch)
         for (_append, done), verdict in zip(batch, verdicts, strict=True):
             _report(done, verdict)
+        if self.on_commit is not None:
+            self.on_commit(len(batch))
 
     async def _something_pending(self) -> bool:
         if not self._pending and not self._closing.is_set():

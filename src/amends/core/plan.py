@@ -6,20 +6,60 @@ A *path* is static here; inside an `each` the running instance appends the items
 It does not: hold anything of an instance.
 """
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 from amends.core.codec import Codec, JsonCodec
 from amends.definition import nodes as n
 from amends.definition.annotations import item_type, reply_type
 from amends.definition.lint import DefinitionError, lint
+from amends.definition.policy import FORWARD, STEP_TIMEOUT, UNDO, RetryPolicy
 from amends.definition.shape import fingerprint, shape
 
 Decoder: TypeAlias = Callable[[bytes], Any]
 KEY_SAFE = "!$&'()*+,-.:;=@_~ "
 """What may stand in a key as it is; the rest, brackets and slashes above all, is percent-encoded."""
+
+
+class Defaults(NamedTuple):
+    """What holds for a step that does not say.
+
+    A step that says what the library's own default is counts as one that does not, as in its shape; so neither the
+    shape nor the fingerprint knows of these.
+    """
+
+    timeout: timedelta = STEP_TIMEOUT
+    retry: RetryPolicy = FORWARD
+    """Of a compensatable step's do."""
+    undo_retry: RetryPolicy = UNDO
+    """Of an undo, a pivot and a retriable step."""
+
+    def of_step(self, step: "n.Step[Any, Any]") -> "n.Step[Any, Any]":
+        """Return `step` as it runs."""
+        usual, ours = (FORWARD, self.retry) if step.kind == "compensatable" else (UNDO, self.undo_retry)
+        made = copy.copy(step)
+        # Frozen for users; this is another step than theirs, and not shown to anybody yet.
+        object.__setattr__(made, "timeout", self.timeout if step.timeout == STEP_TIMEOUT else step.timeout)
+        object.__setattr__(made, "retry", ours if step.retry == usual else step.retry)
+        object.__setattr__(
+            made, "undo_retry", self.undo_retry if step.undo_retry == UNDO else step.undo_retry
+        )
+        return made
+
+    def of_undo(self, node: "n.OnRollback[Any]") -> "n.OnRollback[Any]":
+        """Return `node` as it runs."""
+        return replace(
+            node,
+            timeout=self.timeout if node.timeout == STEP_TIMEOUT else node.timeout,
+            undo_retry=self.undo_retry if node.undo_retry == UNDO else node.undo_retry,
+        )
+
+
+LIBRARY = Defaults()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +187,7 @@ class Plan:
 @dataclass(slots=True)
 class _Compiler:
     codec: Codec
+    defaults: Defaults = LIBRARY
     places: dict[str, Place] = field(default_factory=dict[str, Place])
     decoders: dict[str, Decoder] = field(default_factory=dict[str, Decoder])
     signals: dict[str, Decoder] = field(default_factory=dict[str, Decoder])
@@ -166,7 +207,7 @@ class _Compiler:
 
     def undo_only(self, node: "n.OnRollback[Any]", prefix: str, scope: str) -> Place:
         self.participants.add(node.participant.name)
-        return UndoPlace(path=prefix + node.name, scope=scope, node=node)
+        return UndoPlace(path=prefix + node.name, scope=scope, node=self.defaults.of_undo(node))
 
     def sequence(self, node: "n.SequenceNode[Any]", prefix: str, scope: str) -> Place:
         path = self._name("sequence", node.name, prefix)
@@ -208,7 +249,11 @@ class _Compiler:
             self.pivots.append(path)
         reply = self.codec.decoder(node.reply or reply_type(node.do))
         return StepPlace(
-            path=path, scope=scope, step=node, reply=reply, compensatable=node.kind == "compensatable"
+            path=path,
+            scope=scope,
+            step=self.defaults.of_step(node),
+            reply=reply,
+            compensatable=node.kind == "compensatable",
         )
 
     def each(self, node: "n.EachNode[Any, Any]", prefix: str, scope: str) -> EachPlace:
@@ -242,8 +287,8 @@ def _own_place(node: "n.Node[Any]") -> "n.Node[Any]":
     return n.SequenceNode((node,)) if isinstance(node, n.TolerateNode) else node
 
 
-def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None) -> Plan:
-    """Make `saga` ready to run.
+def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None, *, defaults: Defaults = LIBRARY) -> Plan:
+    """Make `saga` ready to run, with `defaults` where a step does not say.
 
     Raises:
         DefinitionError: the linter found errors; the text lists each with its place and mend.
@@ -251,7 +296,7 @@ def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None) -> Plan:
     errors = [finding for finding in lint(saga) if finding.severity == "error"]
     if errors:
         raise DefinitionError(saga.name, tuple(errors))
-    compiler = _Compiler(codec=codec or JsonCodec())
+    compiler = _Compiler(codec=codec or JsonCodec(), defaults=defaults)
     compiler.decoders[""] = compiler.codec.decoder(saga.data)
     root = compiler.place(saga.body, "", "")
     return Plan(

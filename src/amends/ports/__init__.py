@@ -1,4 +1,5 @@
-"""What Amends needs from outside, as Protocols: an event store, a transport, a door for callbacks, a clock.
+"""What Amends needs from outside, as Protocols: an event store, a read model, a transport, a
+door for callbacks, a clock.
 
 Rules: a port speaks in the core's words and in plain values; each has one behavioural suite that every adapter runs.
 It does not: import a technology, an adapter, or asyncio.
@@ -8,14 +9,25 @@ from amends.ports.callback import CallbackDoor, CallbackReply, Deliver, Verdict
 from amends.ports.clock import Clock
 from amends.ports.event_store import (
     Append,
+    DefinitionNote,
     EventStore,
     IndexChange,
     KeepIndex,
+    Logged,
     OpenInstance,
     RemoveIndex,
     SetIndex,
+    StoreReader,
     StreamKey,
     Transition,
+)
+from amends.ports.read_model import (
+    Checkpoint,
+    Count,
+    Place,
+    ReadModel,
+    SagaQuery,
+    SagaSummary,
 )
 from amends.ports.store_errors import (
     StoreCorrupt,
@@ -23,29 +35,42 @@ from amends.ports.store_errors import (
     StoreFull,
     StoreHeld,
     StoreNewer,
+    StoreOlder,
     StoreReadOnly,
     StoreUnavailable,
 )
-from amends.ports.transport import Transport
+from amends.ports.transport import Binding, Described, Transport
 
 __all__ = [
     "Append",
+    "Binding",
     "CallbackDoor",
     "CallbackReply",
+    "Checkpoint",
     "Clock",
+    "Count",
+    "DefinitionNote",
     "Deliver",
+    "Described",
     "EventStore",
     "IndexChange",
     "KeepIndex",
+    "Logged",
     "OpenInstance",
+    "Place",
+    "ReadModel",
     "RemoveIndex",
+    "SagaQuery",
+    "SagaSummary",
     "SetIndex",
     "StoreCorrupt",
     "StoreError",
     "StoreFull",
     "StoreHeld",
     "StoreNewer",
+    "StoreOlder",
     "StoreReadOnly",
+    "StoreReader",
     "StoreUnavailable",
     "StreamKey",
     "Transition",

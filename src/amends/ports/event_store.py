@@ -9,6 +9,8 @@ Rules
 - A batch is one transaction and durable when `append` returns. A batch that raises left nothing behind.
 - The index row says when an open instance must be looked at again. It may say *too early*, never too late; so most
   transitions leave it alone (`KeepIndex`).
+- The *log* is all transitions of all streams in the order of their commits, numbered by a growing `sequence`. What is
+  committed later stands behind everything that could be read before, so a follower misses nothing.
 It does not: read the events, decide anything, or serve queries (the read side has its own tables).
 """
 
@@ -77,6 +79,59 @@ class OpenInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     outstanding: bool
 
 
+class Logged(NamedTuple):
+    """A transition with its place in the log."""
+
+    sequence: int
+    """At least 1; grows with each commit, and may have gaps."""
+    transition: Transition
+
+
+class DefinitionNote(NamedTuple):
+    """The fingerprint under which a definition was last used on this store."""
+
+    name: str
+    version: int
+    fingerprint: str
+
+
+class StoreReader(Protocol):
+    """What can be asked of a store without holding it."""
+
+    async def open(self) -> None:
+        """Make the store readable.
+
+        Raises:
+            StoreError: it cannot be read; the text says why.
+        """
+        ...
+
+    async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
+        """Return the stream's first `limit` transitions whose position is greater than `after`, in order."""
+        ...
+
+    async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
+        """Return a piece of the log behind `after`: at most `limit` transitions, fewer where they are large.
+
+        Empty only when there are none.
+        """
+        ...
+
+    async def log_end(self) -> int:
+        """Return the sequence of the last committed transition; 0 when there is none."""
+        ...
+
+    async def open_instances(
+        self, *, after: StreamKey | None = None, limit: int = 1000
+    ) -> Sequence[OpenInstance]:
+        """Return a page of index rows in key order, starting behind `after`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go. Closing twice is harmless."""
+        ...
+
+
 class EventStore(Protocol):
     """Durable streams. Each method may raise `StoreUnavailable`; `append` also `StoreFull`."""
 
@@ -101,8 +156,30 @@ class EventStore(Protocol):
         """Correct the index row of an open instance that was looked at too early; nothing happens when it has none."""
         ...
 
-    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
-        """Return the stream's transitions whose position is greater than `after`, in order; empty when unknown."""
+    async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
+        """Return the stream's transitions whose position is greater than `after`, in order; empty when unknown.
+
+        `limit`: no more than the first so many.
+        """
+        ...
+
+    async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
+        """Return a piece of the log behind `after`: at most `limit` transitions, fewer where they are large.
+
+        Empty only when there are none (or `limit` is 0). Those of one stream come in the order of their positions.
+        """
+        ...
+
+    async def log_end(self) -> int:
+        """Return the sequence of the last committed transition; 0 when there is none."""
+        ...
+
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        """Return what was noted of definitions, by name and version."""
+        ...
+
+    async def note_definitions(self, notes: Sequence[DefinitionNote]) -> None:
+        """Note definitions, each in place of what was noted under its name and version; durable on return."""
         ...
 
     async def open_instances(

@@ -32,3 +32,7 @@ class StoreCorrupt(StoreError):
 
 class StoreNewer(StoreError):
     """The store was written by a newer version of Amends; it is never downgraded."""
+
+
+class StoreOlder(StoreError):
+    """The store was written by an older version of Amends and is only read here; it is migrated when it is opened."""

@@ -5,7 +5,7 @@ belong to the core); it may be called many times, and at the same time, for the 
 It does not: persist, retry, or decide what an answer leads to.
 """
 
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer
@@ -20,4 +20,23 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Release connections. Closing twice is harmless."""
+        ...
+
+
+class Binding(NamedTuple):
+    """How a participant is bound, to be shown to people."""
+
+    kind: str
+    """``local``, ``http``…"""
+    address: str
+    """Where its commands go, without credentials; empty when that is this process."""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What a transport has besides when it can say where its commands go."""
+
+    @property
+    def binding(self) -> Binding:
+        """How the participant is bound."""
         ...

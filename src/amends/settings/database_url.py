@@ -11,7 +11,7 @@ It does not: connect, or look at the disk.
 import re
 from dataclasses import dataclass, replace
 from typing import Literal
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from amends.settings.kinds import MOST_CHARACTERS, Kind, Wrong, host
 from amends.settings.secret import Secret, masked
@@ -48,6 +48,16 @@ class DatabaseUrl:
 
     def __repr__(self) -> str:
         return f"DatabaseUrl({str(self)!r})"
+
+    def reveal(self) -> str:
+        """Return the whole address for who connects, password and all; for PostgreSQL only."""
+        password = "" if self.password is None else f":{quote(self.password.reveal(), safe='')}"
+        user = "" if self.username is None else f"{quote(self.username, safe='')}{password}@"
+        place = f"[{self.host}]" if ":" in self.host else self.host
+        query = urlencode([(name, value.reveal()) for name, value in self.options])
+        return (
+            f"postgresql://{user}{place}:{self.port}/{quote(self.name, safe='')}{'?' if query else ''}{query}"
+        )
 
 
 def database_url() -> Kind[DatabaseUrl]:

@@ -94,9 +94,12 @@ def entries(entry: type[T], doc: str) -> Mapping[str, T]:
     return field(default_factory=dict[str, T], metadata={"amends": _Declared("entries", doc, entry=entry)})
 
 
+_IN_VARIABLES = str.maketrans("-./", "___")
+
+
 def variable(path: Path) -> str:
     """Return our name of a key in the environment."""
-    return PREFIX + "_".join(path).upper().replace("-", "_").replace(".", "_")
+    return PREFIX + "_".join(path).upper().translate(_IN_VARIABLES)
 
 
 def walk(defaults: object, path: Path = ()) -> Iterator[Key | Section]:

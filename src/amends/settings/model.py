@@ -285,7 +285,7 @@ class SagaDefaults:
     step_timeout: timedelta = key(
         STEP_TIMEOUT,
         duration("1ms", "3660d"),
-        "How long an attempt's answer is waited for if the step does not say. " + LATER,
+        "How long an attempt's answer is waited for if the step does not say.",
     )
     coupon_policy: Literal["continue", "fail"] = key(
         "continue",
@@ -297,9 +297,9 @@ class SagaDefaults:
     most_waiting: int = key(
         10_000, whole(0, 10_000_000), "How many starts may wait for room; beyond that they get 429."
     )
-    retry: Retry = section(Retry, "How a step is tried that does not say. " + LATER)
+    retry: Retry = section(Retry, "How a step is tried that does not say.")
     undo_retry: Retry = section(
-        _undo_retry, "How an undo, a pivot and a retriable step are tried that do not say. " + LATER
+        _undo_retry, "How an undo, a pivot and a retriable step are tried that do not say."
     )
 
 
@@ -332,7 +332,8 @@ class Settings:
     )
     microservices: Mapping[str, Microservice] = entries(
         Microservice,
-        "The services that execute commands, by the participant's name. `NAME: URL` is short for `NAME: {url: URL}`.",
+        "The services that execute commands, by the participant's name; `SAGA/NAME` is meant for one saga alone, and"
+        " wins. `NAME: URL` is short for `NAME: {url: URL}`.",
     )
     saga: SagaDefaults = section(SagaDefaults, "How sagas run.")
     log: Log = section(Log, "What the service writes about itself, to standard error.")

@@ -33,7 +33,8 @@ MOST_DEPTH = 8
 MOST_GUESSES = 100
 """How many unknown keys are compared with the known ones; in a file with more, guesses are no help."""
 
-_ENTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ENTRY = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""A name, or two: of a saga and of its participant."""
 _SERVICE_LINK = re.compile(
     r".*(_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?|_PORT_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)"
 )

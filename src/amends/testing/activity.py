@@ -12,7 +12,17 @@ from datetime import datetime
 
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer
-from amends.ports import Append, EventStore, OpenInstance, SetIndex, StreamKey, Transition, Transport
+from amends.ports import (
+    Append,
+    DefinitionNote,
+    EventStore,
+    Logged,
+    OpenInstance,
+    SetIndex,
+    StreamKey,
+    Transition,
+    Transport,
+)
 
 TURNS = 50
 
@@ -100,10 +110,26 @@ class WatchedStore:
         with self._activity.doing("a correction of the index"):
             await self._store.reindex(key, change)
 
-    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
+    async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
         """Pass it on."""
         with self._activity.doing("a load"):
-            return await self._store.read(key, after=after)
+            return await self._store.read(key, after=after, limit=limit)
+
+    async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
+        """Pass it on."""
+        return await self._store.log(after=after, limit=limit)
+
+    async def log_end(self) -> int:
+        """Pass it on."""
+        return await self._store.log_end()
+
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        """Pass it on."""
+        return await self._store.definitions()
+
+    async def note_definitions(self, notes: Sequence[DefinitionNote]) -> None:
+        """Pass it on."""
+        await self._store.note_definitions(notes)
 
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000

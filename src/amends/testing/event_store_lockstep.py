@@ -15,9 +15,11 @@ from typing import Final, TypeAlias, TypeVar, assert_never
 
 from amends.ports.event_store import (
     Append,
+    DefinitionNote,
     EventStore,
     IndexChange,
     KeepIndex,
+    Logged,
     OpenInstance,
     RemoveIndex,
     SetIndex,
@@ -28,7 +30,9 @@ from amends.ports.store_errors import StoreUnavailable
 from amends.testing.event_store_suite import NOON, an_append
 
 T = TypeVar("T")
-Snapshot: TypeAlias = tuple[list[list[Transition]], list[OpenInstance], list[OpenInstance], datetime | None]
+Snapshot: TypeAlias = tuple[
+    list[list[Transition]], list[OpenInstance], list[OpenInstance], datetime | None, list[Transition], object
+]
 Outcome: TypeAlias = tuple[str, bool]
 
 KEYS: Final = tuple(
@@ -45,10 +49,15 @@ OPERATIONS: Final = (
     "page",
     "due",
     "next wake",
+    "log",
+    "note definitions",
+    "definitions",
     "reopen",
 )
-ONE_SIDED: Final[frozenset[Outcome]] = frozenset({("impossible append", True)})
-"""What cannot happen."""
+ONE_SIDED: Final[frozenset[Outcome]] = frozenset(
+    {("impossible append", True), ("note definitions", False), ("definitions", False)}
+)
+"""What cannot happen, or not for long: once noted a definition stays."""
 MOST_OPERATIONS: Final = 5_000
 
 
@@ -80,6 +89,8 @@ class LockStep:
                 await self._append_impossible()
             case "reindex":
                 await self._reindex()
+            case "note definitions":
+                await self._note()
             case "reopen":
                 await self._reopen()
             case question:
@@ -150,8 +161,20 @@ class LockStep:
             "page": lambda store: _listed(store.open_instances(after=key, limit=limit)),
             "due": lambda store: _listed(store.due(now, limit=limit)),
             "next wake": lambda store: store.next_wake(),
+            "log": lambda store: _log(store, pages=after, limit=limit),
+            "definitions": _noted,
         }
         self.seen.add((question, bool(await self._compare(question, questions[question]))))
+
+    async def _note(self) -> None:
+        name, version = self._random.choice(("order", "é")), self._random.randint(1, 3)
+        notes = [DefinitionNote(name, version, str(self._random.random()))]
+
+        async def noted(store: EventStore) -> bool:
+            await store.note_definitions(notes)
+            return True
+
+        self.seen.add(("note definitions", await self._compare("note definitions", noted)))
 
     async def _reopen(self) -> None:
         async def closed_refuses(store: EventStore) -> bool:
@@ -196,4 +219,18 @@ async def _snapshot(store: EventStore) -> Snapshot:
     """Everything that the port shows of a store."""
     streams = [list(await store.read(key)) for key in KEYS]
     everything_due = await store.due(NOON + timedelta(days=1))
-    return streams, list(await store.open_instances()), list(everything_due), await store.next_wake()
+    open_instances, next_wake = list(await store.open_instances()), await store.next_wake()
+    log = [logged.transition for logged in await store.log(limit=100_000)]
+    return streams, open_instances, list(everything_due), next_wake, log, await _noted(store)
+
+
+async def _log(store: EventStore, *, pages: int, limit: int) -> list[Transition]:
+    """Return a page of the log, some pages behind its beginning: sequences need not be those of the oracle."""
+    page: Sequence[Logged] = ()
+    for _ in range(pages + 1):
+        page = await store.log(after=page[-1].sequence if page else 0, limit=limit)
+    return [logged.transition for logged in page]
+
+
+async def _noted(store: EventStore) -> list[DefinitionNote]:
+    return [DefinitionNote(*note) for note in await store.definitions()]

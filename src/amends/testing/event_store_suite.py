@@ -25,6 +25,7 @@ from typing import Final, TypeAlias
 
 from amends.ports.event_store import (
     Append,
+    DefinitionNote,
     EventStore,
     IndexChange,
     KeepIndex,
@@ -75,7 +76,8 @@ def expect(found: object, wanted: object, what: str) -> None:
     assert found == wanted, f"{what}: found {found!r}, wanted {wanted!r}"
 
 
-def _transitions(appends: Sequence[Append]) -> list[Transition]:
+def transitions_of(appends: Sequence[Append]) -> list[Transition]:
+    """What should be stored of `appends`."""
     return [append.transition for append in appends]
 
 
@@ -91,7 +93,7 @@ async def transitions_come_back_as_they_were(make: StoreFactory) -> None:
         stream = [an_append(A, 1, events=2), an_append(A, 3, events=3), an_append(A, 6)]
         for append in stream:
             expect(await store.append([append]), [True], "verdict")
-        expect(await store.read(A), _transitions(stream), "the stream")
+        expect(await store.read(A), transitions_of(stream), "the stream")
         expect(await store.read(B), [], "an unknown stream")
 
 
@@ -99,8 +101,8 @@ async def a_batch_comes_back_in_order_of_positions(make: StoreFactory) -> None:
     async with opened(make) as store:
         batch = [an_append(B, 1, events=2), an_append(A, 2), an_append(B, 3), an_append(A, 1)]
         expect(await store.append(batch), [True] * 4, "verdicts")
-        expect(await store.read(A), _transitions([batch[3], batch[1]]), "the stream a")
-        expect(await store.read(B), _transitions([batch[0], batch[2]]), "the stream b")
+        expect(await store.read(A), transitions_of([batch[3], batch[1]]), "the stream a")
+        expect(await store.read(B), transitions_of([batch[0], batch[2]]), "the stream b")
 
 
 async def positions_stay_gapless_when_writers_race(make: StoreFactory) -> None:
@@ -130,15 +132,24 @@ async def read_starts_behind_a_position(make: StoreFactory) -> None:
         stream = [an_append(A, 1, events=2), an_append(A, 3, events=3), an_append(A, 6)]
         await store.append(stream)
         for after, wanted in ((0, stream), (1, stream[1:]), (2, stream[1:]), (3, stream[2:]), (6, [])):
-            expect(await store.read(A, after=after), _transitions(wanted), f"the stream after {after}")
+            expect(await store.read(A, after=after), transitions_of(wanted), f"the stream after {after}")
+
+
+async def read_stops_at_its_limit(make: StoreFactory) -> None:
+    async with opened(make) as store:
+        stream = [an_append(A, position) for position in range(1, 1_201)]
+        await store.append(stream)
+        for limit in (0, 1, 499, 500, 501, 1_200, 5_000):
+            expect(await store.read(A, limit=limit), transitions_of(stream[:limit]), f"the first {limit}")
+        expect(await store.read(A, after=600, limit=2), transitions_of(stream[600:602]), "two behind 600")
 
 
 async def a_long_stream_is_read_whole(make: StoreFactory) -> None:
     async with opened(make) as store:
         stream = [an_append(A, position) for position in range(1, 2_001)]
         await store.append(stream)
-        expect(await store.read(A), _transitions(stream), "the stream")
-        expect(await store.read(A, after=1_000), _transitions(stream[1_000:]), "its second half")
+        expect(await store.read(A), transitions_of(stream), "the stream")
+        expect(await store.read(A, after=1_000), transitions_of(stream[1_000:]), "its second half")
 
 
 async def large_bodies_and_any_writing_survive(make: StoreFactory) -> None:
@@ -148,7 +159,7 @@ async def large_bodies_and_any_writing_survive(make: StoreFactory) -> None:
         large = [an_append(key, position, note="🚚x" * 210_000) for position in (2, 3, 4)]
         assert len(large[0].transition.body) >= 2**20
         expect(await store.append([small, *large]), [True] * 4, "verdicts")
-        assert await store.read(key) == _transitions([small, *large]), "the stream came back changed"
+        assert await store.read(key) == transitions_of([small, *large]), "the stream came back changed"
 
 
 async def namespaces_are_apart(make: StoreFactory) -> None:
@@ -159,8 +170,8 @@ async def namespaces_are_apart(make: StoreFactory) -> None:
             an_append(there, note="there", index=SetIndex(None, outstanding=False)),
         ]
         expect(await store.append(batch), [True, True], "verdicts")
-        expect(await store.read(here), _transitions(batch[:1]), "the stream of one")
-        expect(await store.read(there), _transitions(batch[1:]), "the stream of two")
+        expect(await store.read(here), transitions_of(batch[:1]), "the stream of one")
+        expect(await store.read(there), transitions_of(batch[1:]), "the stream of two")
         await store.append([an_append(here, 2, index=RemoveIndex())])
         expect(await store.open_instances(), [_row(there)], "index rows")
 
@@ -173,7 +184,7 @@ async def the_second_batch_at_a_position_loses(make: StoreFactory) -> None:
         first = an_append(A, 1, note="first")
         expect(await store.append([first]), [True], "the first")
         expect(await store.append([an_append(A, 1, note="second")]), [False], "the second")
-        expect(await store.read(A), _transitions([first]), "the stream")
+        expect(await store.read(A), transitions_of([first]), "the stream")
         expect(await store.append([an_append(A, 2)]), [True], "going on behind it")
 
 
@@ -181,7 +192,7 @@ async def the_second_in_a_batch_at_a_position_loses(make: StoreFactory) -> None:
     async with opened(make) as store:
         batch = [an_append(A, 1, note="first"), an_append(B), an_append(A, 1, note="second")]
         expect(await store.append(batch), [True, True, False], "verdicts")
-        expect(await store.read(A), _transitions(batch[:1]), "the stream")
+        expect(await store.read(A), transitions_of(batch[:1]), "the stream")
 
 
 async def neighbours_of_a_loser_are_not_harmed(make: StoreFactory) -> None:
@@ -205,7 +216,7 @@ async def what_follows_a_loser_in_its_batch_loses_with_it(make: StoreFactory) ->
         await store.append([first])
         batch = [an_append(A, 3), an_append(A, 1, events=2), an_append(B, 1), an_append(B, 2)]
         expect(await store.append(batch), [False, False, True, True], "verdicts")
-        expect(await store.read(A), _transitions([first]), "the stream")
+        expect(await store.read(A), transitions_of([first]), "the stream")
 
 
 async def a_loser_leaves_the_index_alone(make: StoreFactory) -> None:
@@ -244,7 +255,7 @@ async def appends_at_the_same_time_are_all_stored(make: StoreFactory) -> None:
         verdicts = await asyncio.gather(*(store.append(batch) for batch in batches))
         expect([list(verdict) for verdict in verdicts], [[True, True]] * 40, "verdicts")
         for key, batch in zip(keys, batches, strict=True):
-            expect(await store.read(key), _transitions(batch), "a stream")
+            expect(await store.read(key), transitions_of(batch), "a stream")
 
 
 async def a_cancelled_append_is_whole_or_absent(make: StoreFactory) -> None:
@@ -379,6 +390,10 @@ async def a_store_that_is_not_open_says_so(make: StoreFactory) -> None:
         lambda: store.append([]),
         lambda: store.reindex(A, SetIndex(None, outstanding=False)),
         lambda: store.read(A),
+        store.log,
+        store.log_end,
+        store.definitions,
+        lambda: store.note_definitions([DefinitionNote("order", 1, "abc")]),
         store.open_instances,
         lambda: store.due(NOON),
         store.next_wake,
@@ -398,12 +413,18 @@ async def what_was_appended_is_there_after_reopening(make: StoreFactory) -> None
         await store.append(stream)
         await store.append([an_append(B, index=wake)])
         await store.append([an_append(B, 2, index=RemoveIndex())])
+        await store.note_definitions([DefinitionNote("order", 1, "abc")])
+        log = list(await store.log())
     async with opened(make) as store:
-        expect(await store.read(A), _transitions(stream), "the stream")
+        expect(list(await store.log()), log, "the log")
+        expect(await store.log_end(), log[-1].sequence, "the end of the log")
+        expect([tuple(note) for note in await store.definitions()], [("order", 1, "abc")], "notes")
+        expect(await store.read(A), transitions_of(stream), "the stream")
         expect(len(await store.read(B)), 2, "transitions of the other stream")
         expect(await store.open_instances(), [_row(A, NOON, outstanding=True)], "index rows")
         expect(await store.append([an_append(A, 1)]), [False], "a position taken before")
         expect(await store.append([an_append(A, 4)]), [True], "the next position")
+        assert await store.log_end() > log[-1].sequence, "sequences go on after reopening"
 
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
@@ -411,6 +432,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     a_batch_comes_back_in_order_of_positions,
     positions_stay_gapless_when_writers_race,
     read_starts_behind_a_position,
+    read_stops_at_its_limit,
     a_long_stream_is_read_whole,
     large_bodies_and_any_writing_survive,
     namespaces_are_apart,

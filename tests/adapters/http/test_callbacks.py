@@ -13,7 +13,7 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
-from amends.adapters.http.callbacks import CallbackListener
+from amends.adapters.http.callbacks import CallbackDesk, CallbackListener
 from amends.core.effect import command_id
 from amends.core.outcome import Failed, Refused, Succeeded
 from amends.ports import CallbackReply, Deliver, Verdict
@@ -51,7 +51,8 @@ class Desk:
 async def listening(
     deliver: Deliver, *, body_within: timedelta = timedelta(seconds=10), max_in_flight: int = 1000
 ) -> AsyncGenerator[CallbackListener]:
-    listener = CallbackListener(deliver=deliver, body_within=body_within, max_in_flight=max_in_flight)
+    desk = CallbackDesk(deliver=deliver, body_within=body_within, max_in_flight=max_in_flight)
+    listener = CallbackListener(desk=desk)
     await listener.start()
     try:
         yield listener
@@ -392,7 +393,7 @@ async def test_more_at_once_than_the_limit_are_pushed_back() -> None:
 async def test_an_address_in_use_is_an_os_error_and_leaves_nothing() -> None:
     async with listening(Desk().deliver) as listener:
         port = int(listener.url.split(":")[2].split("/")[0])
-        second = CallbackListener(deliver=Desk().deliver, port=port)
+        second = CallbackListener(desk=CallbackDesk(deliver=Desk().deliver), port=port)
         with pytest.raises(OSError, match="address already in use"):
             await second.start()
         await second.stop()

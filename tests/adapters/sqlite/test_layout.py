@@ -40,7 +40,8 @@ async def test_bodies_are_readable_and_the_sequence_is_the_order_of_the_log(tmp_
 @pytest.mark.parametrize(
     ("sql", "values"),
     [
-        (statements.READ_STREAM, ("default", "a", 0)),
+        (statements.READ_STREAM, ("default", "a", 0, 10)),
+        (statements.READ_LOG, (0, 10)),
         (statements.OPEN_INSTANCES, (10,)),
         (statements.OPEN_INSTANCES_AFTER, (10, "default", "a")),
         (statements.DUE_INSTANCES, (0, 10)),

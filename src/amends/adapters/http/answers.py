@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from amends.adapters.http.excerpt import MAX_EXCERPT, excerpt
 from amends.adapters.http.retry_after import retry_after
-from amends.adapters.http.strict_json import BadJson, check_document
 from amends.core.effect import Direction
 from amends.core.outcome import Accepted, Answer, Failed, Refused, Succeeded
 from amends.ports.clock import Clock
+from amends.wire.excerpt import MAX_EXCERPT, excerpt
+from amends.wire.strict_json import BadJson, check_document
 
 _SUCCEEDING = range(200, 300)
 _REFUSING = frozenset({402, 409, 410, 412, 422})

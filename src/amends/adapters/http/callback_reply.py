@@ -14,10 +14,10 @@ from typing import Literal, NamedTuple, TypeAlias, cast
 
 import msgspec
 
-from amends.adapters.http.excerpt import MAX_EXCERPT, excerpt
 from amends.core.effect import Direction, command_id
 from amends.core.outcome import Failed, Refused, Succeeded
 from amends.ports.callback import CallbackReply
+from amends.wire.excerpt import MAX_EXCERPT, excerpt
 
 Outcome: TypeAlias = Literal["succeeded", "refused", "failed"]
 

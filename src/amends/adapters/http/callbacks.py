@@ -20,9 +20,9 @@ import msgspec
 from aiohttp import hdrs, web
 
 from amends.adapters.http.callback_reply import FieldFault, read_reply
-from amends.adapters.http.excerpt import excerpt
-from amends.adapters.http.strict_json import BadJson, NotAnObject, read_object
 from amends.ports.callback import CallbackReply, Deliver, Verdict
+from amends.wire.excerpt import excerpt
+from amends.wire.strict_json import BadJson, NotAnObject, read_object
 
 CALLBACK_PATH = "/v1/callbacks"
 
@@ -56,56 +56,26 @@ class _Rejected(Exception):
         self.errors = errors
 
 
-class CallbackListener:
-    """A small server of its own for one path."""
+class CallbackDesk:
+    """Answers requests for a server, its own or somebody else's."""
 
     def __init__(
         self,
         *,
         deliver: Deliver,
-        host: str = "127.0.0.1",
-        port: int = 0,
         max_body_bytes: int = 1 << 20,
         body_within: timedelta = timedelta(seconds=10),
         max_in_flight: int = 1000,
     ) -> None:
-        """`port` 0 takes a free one; `body_within` is how long a body may take to arrive."""
+        """`body_within` is how long a body may take to arrive."""
         self._deliver = deliver
-        self._host = host
-        self._port = port
         self._max_body_bytes = max_body_bytes
         self._body_within = body_within.total_seconds()
         self._max_in_flight = max_in_flight
         self._in_flight = 0
-        self._runner: web.ServerRunner | None = None
 
-    @property
-    def url(self) -> str:
-        """Where replies go: a `callback_url` for transports of the same machine."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}{CALLBACK_PATH}"
-
-    async def start(self) -> None:
-        """Listen. Raises OSError when the address cannot be had."""
-        server = web.Server(self._answer, access_log=None, logger=_wire_log, lingering_time=_LINGERING)
-        runner = web.ServerRunner(server)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, self._host, self._port)
-            await site.start()
-        except BaseException:
-            await runner.cleanup()
-            raise
-        self._runner = runner
-        self._port = runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        """Stop listening, after what is being answered. Stopping twice is harmless."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
-
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """Return the answer to a request; what is wrong with it is logged here."""
         if self._in_flight >= self._max_in_flight:
             return _problem(_Rejected(HTTPStatus.TOO_MANY_REQUESTS, "too many replies at once"), close=True)
         self._in_flight += 1
@@ -163,6 +133,61 @@ class CallbackListener:
         except (web.RequestPayloadError, ValueError) as error:
             raise _Rejected(HTTPStatus.BAD_REQUEST, f"the body is broken: {excerpt(str(error))}") from error
         return bytes(received)
+
+
+class CallbackListener:
+    """A small server of its own for one path."""
+
+    def __init__(self, *, desk: CallbackDesk, host: str = "127.0.0.1", port: int = 0) -> None:
+        """`port` 0 takes a free one."""
+        self._desk = desk
+        self._host = host
+        self._port = port
+        self._runner: web.ServerRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """Where replies go: a `callback_url` for transports of the same machine."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}{CALLBACK_PATH}"
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the address cannot be had."""
+        server = web.Server(self._desk.answer, access_log=None, logger=_wire_log, lingering_time=_LINGERING)
+        runner = web.ServerRunner(server)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._host, self._port)
+            await site.start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        self._port = runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening, after what is being answered. Stopping twice is harmless."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+
+class MountedDoor:
+    """The door of a desk that stands in a server which somebody else starts and stops."""
+
+    def __init__(self, *, url: str) -> None:
+        self._url = url
+
+    @property
+    def url(self) -> str:
+        """Where replies go."""
+        return self._url
+
+    async def start(self) -> None:
+        """Do nothing: the server is somebody else's."""
+
+    async def stop(self) -> None:
+        """Do nothing."""
 
 
 def _check_head(request: web.BaseRequest, max_body_bytes: int) -> None:

@@ -9,8 +9,8 @@ It does not: retry, log, or look at answers that arrived whole (`answers.py`).
 import aiohttp
 from aiohttp import http_exceptions
 
-from amends.adapters.http.excerpt import excerpt
 from amends.core.outcome import Failed
+from amends.wire.excerpt import excerpt
 
 
 def fault_of(error: Exception, *, origin: str) -> Failed:

@@ -24,6 +24,7 @@ from amends.adapters.http.faults import fault_of
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer
 from amends.ports.clock import Clock
+from amends.ports.transport import Binding
 
 _IDEMPOTENCY_KEY = istr("Idempotency-Key")
 _SAGA_ID = istr("Amends-Saga-Id")
@@ -86,6 +87,11 @@ class HttpTransport:
         self._has_callback = callback_url is not None
         self._max_reply_bytes = max_reply_bytes
         self._clock: Clock = clock or SystemClock()
+
+    @property
+    def binding(self) -> Binding:
+        """Where commands go; the URL never holds credentials."""
+        return Binding("http", self._base_url)
 
     async def send(self, command: SendCommand) -> Answer | Accepted:
         """Deliver `command` once and return what the participant said."""

@@ -19,6 +19,7 @@ from amends.adapters.local.handlers import Handler, Route, route
 from amends.adapters.local.refuse import Refuse
 from amends.core.effect import SendCommand
 from amends.core.outcome import Answer, Failed, Refused, Succeeded
+from amends.ports.transport import Binding
 
 _MAX_REASON = 200
 
@@ -29,6 +30,11 @@ class LocalTransport:
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
         """Raise TypeError when one of `handlers` could never be called."""
         self._routes = {name: route(name, handler) for name, handler in handlers.items()}
+
+    @property
+    def binding(self) -> Binding:
+        """In this process."""
+        return Binding("local", "")
 
     async def send(self, command: SendCommand) -> Answer:
         """Call the handler once and return what it said."""

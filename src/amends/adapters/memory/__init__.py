@@ -4,5 +4,6 @@ Rules: simple enough to be right at a glance. It does not: survive the process, 
 """
 
 from amends.adapters.memory.event_store import MemoryEventStore
+from amends.adapters.memory.read_model import MemoryReadModel
 
-__all__ = ["MemoryEventStore"]
+__all__ = ["MemoryEventStore", "MemoryReadModel"]

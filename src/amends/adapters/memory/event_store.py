@@ -1,7 +1,8 @@
 """An event store in memory: the oracle that every other store is held against.
 
 Rules
-- One dictionary of streams, one of index rows; each question is answered by looking at all of them.
+- One dictionary of streams, one of index rows, one list of all transitions; each question is answered by looking at
+  all of them.
 - Closing keeps the content, so that a store that was closed can be opened again; it ends with the object.
 It does not: persist, take threads into account, or know an index for anything.
 """
@@ -12,8 +13,10 @@ from typing import assert_never
 
 from amends.ports.event_store import (
     Append,
+    DefinitionNote,
     IndexChange,
     KeepIndex,
+    Logged,
     OpenInstance,
     RemoveIndex,
     SetIndex,
@@ -29,6 +32,8 @@ class MemoryEventStore:
     def __init__(self) -> None:
         self._streams: dict[StreamKey, dict[int, Transition]] = {}
         self._index: dict[StreamKey, OpenInstance] = {}
+        self._log: list[Transition] = []
+        self._definitions: dict[tuple[str, int], DefinitionNote] = {}
         self._is_open = False
 
     async def open(self) -> None:
@@ -48,6 +53,7 @@ class MemoryEventStore:
                 losers.add(key)
                 continue
             stream[position] = batch[number].transition
+            self._log.append(batch[number].transition)
             self._change_index(key, batch[number].index)
             verdicts[number] = True
         return verdicts
@@ -57,10 +63,27 @@ class MemoryEventStore:
         if key in self._index:
             self._change_index(key, change)
 
-    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
+    async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
         self._check_open()
         stream = self._streams.get(key, {})
-        return [stream[position] for position in sorted(stream) if position > after]
+        return [stream[position] for position in sorted(stream) if position > after][:limit]
+
+    async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
+        self._check_open()
+        piece = self._log[after : after + limit]
+        return [Logged(*numbered) for numbered in enumerate(piece, start=after + 1)]
+
+    async def log_end(self) -> int:
+        self._check_open()
+        return len(self._log)
+
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        self._check_open()
+        return [self._definitions[place] for place in sorted(self._definitions)]
+
+    async def note_definitions(self, notes: Sequence[DefinitionNote]) -> None:
+        self._check_open()
+        self._definitions.update({(note.name, note.version): note for note in notes})
 
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000

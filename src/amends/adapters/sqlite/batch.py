@@ -1,4 +1,4 @@
-"""What is written inside a transaction: a batch, and the correction of an index row.
+"""What is written inside a transaction: a batch, the correction of an index row, notes of definitions.
 
 Rules
 - A batch is tried the quick way, all at once, which fails as a whole when one transition lost; the guarded way then
@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from amends.adapters.sqlite import statements
 from amends.adapters.sqlite.instants import to_microseconds
-from amends.ports.event_store import Append, KeepIndex, RemoveIndex, SetIndex, StreamKey
+from amends.ports.event_store import Append, DefinitionNote, KeepIndex, RemoveIndex, SetIndex, StreamKey
 
 Row: TypeAlias = tuple[str, str, int, int, int, str]
 
@@ -48,6 +48,11 @@ def append_guarded(connection: sqlite3.Connection, appends: Sequence[Append]) ->
 def correct_index(connection: sqlite3.Connection, key: StreamKey, change: SetIndex) -> None:
     """Replace the index row of an instance that has one."""
     connection.execute(statements.CORRECT_OPEN_INSTANCE, _index_row(key, change))
+
+
+def note_definitions(connection: sqlite3.Connection, notes: Sequence[DefinitionNote]) -> None:
+    """Insert or replace notes of definitions."""
+    connection.executemany(statements.NOTE_DEFINITION, notes)
 
 
 def _append_guarded(connection: sqlite3.Connection, row: Row) -> bool:

@@ -82,6 +82,12 @@ def _make_ready(connection: sqlite3.Connection, path: Path) -> None:
 
 def _check_undamaged(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(statements.READ_LOG_END).fetchone()
+    if finding := damage(connection):
+        raise corrupt(path, f"it is damaged ({finding})")
+
+
+def damage(connection: sqlite3.Connection) -> str:
+    """Return what is wrong with the file, as far as that is found quickly; empty when nothing is."""
     alarm = threading.Timer(CHECK_SECONDS, connection.interrupt)
     alarm.start()
     try:
@@ -94,5 +100,4 @@ def _check_undamaged(connection: sqlite3.Connection, path: Path) -> None:
         alarm.cancel()
         # Behind this line it cannot interrupt what comes next.
         alarm.join()
-    if finding != "ok":
-        raise corrupt(path, f"it is damaged ({finding})")
+    return "" if finding == "ok" else str(finding)

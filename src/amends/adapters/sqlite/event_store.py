@@ -19,20 +19,26 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from amends.adapters.sqlite import statements
-from amends.adapters.sqlite.batch import append_all, append_guarded, correct_index
+from amends.adapters.sqlite import reading
+from amends.adapters.sqlite.batch import append_all, append_guarded, correct_index, note_definitions
 from amends.adapters.sqlite.database import Database, open_database
 from amends.adapters.sqlite.faults import AsStoreErrors, unavailable
-from amends.adapters.sqlite.instants import from_microseconds, to_microseconds
+from amends.adapters.sqlite.instants import to_microseconds
 from amends.adapters.sqlite.lane import Lane
-from amends.ports.event_store import Append, OpenInstance, SetIndex, StreamKey, Transition
+from amends.ports.event_store import (
+    Append,
+    DefinitionNote,
+    Logged,
+    OpenInstance,
+    SetIndex,
+    StreamKey,
+    Transition,
+)
 
 T = TypeVar("T")
 
 INLINE_LIMIT: Final = 0.002
 """Seconds a commit may take on average before it moves to a thread."""
-PIECE_ROWS: Final = 500
-PIECE_BYTES: Final = 1_048_576
 
 
 class _Session(NamedTuple):
@@ -88,30 +94,42 @@ class SqliteEventStore:
             with self._as_store_errors:
                 await _transact(session, partial(correct_index, key=key, change=change))
 
-    async def read(self, key: StreamKey, *, after: int = 0) -> Sequence[Transition]:
+    async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
         found: list[Transition] = []
         while True:
-            piece, is_last = await self._ask(partial(_read_piece, key=key, after=after))
+            rest = None if limit is None else limit - len(found)
+            piece, is_last = await self._ask(partial(reading.read_piece, key=key, after=after, limit=rest))
             found += piece
             if is_last:
                 return found
             after = piece[-1].position
             await asyncio.sleep(0)
 
+    async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
+        return await self._ask(partial(reading.log_piece, after=after, limit=limit))
+
+    async def log_end(self) -> int:
+        return await self._ask(reading.log_end)
+
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        return await self._ask(reading.definitions)
+
+    async def note_definitions(self, notes: Sequence[DefinitionNote]) -> None:
+        session = self._opened()
+        async with session.writing.turn:
+            with self._as_store_errors:
+                await _transact(session, partial(note_definitions, notes=notes))
+
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000
     ) -> Sequence[OpenInstance]:
-        if after is None:
-            return await self._ask(partial(_index_rows, sql=statements.OPEN_INSTANCES, values=(limit,)))
-        sql = statements.OPEN_INSTANCES_AFTER
-        return await self._ask(partial(_index_rows, sql=sql, values=(limit, *after)))
+        return await self._ask(partial(reading.open_instances, after=after, limit=limit))
 
     async def due(self, now: datetime, *, limit: int = 1000) -> Sequence[OpenInstance]:
-        values = (to_microseconds(now), limit)
-        return await self._ask(partial(_index_rows, sql=statements.DUE_INSTANCES, values=values))
+        return await self._ask(partial(reading.due, microseconds=to_microseconds(now), limit=limit))
 
     async def next_wake(self) -> datetime | None:
-        return await self._ask(_next_wake)
+        return await self._ask(reading.next_wake)
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -161,46 +179,3 @@ def _order(batch: Sequence[Append]) -> list[int]:
     """Neighbours in the index are written together; among equal positions the first of the batch wins."""
     places = [(append.transition.key, append.transition.position) for append in batch]
     return sorted(range(len(places)), key=places.__getitem__)
-
-
-def _read_piece(
-    connection: sqlite3.Connection, *, key: StreamKey, after: int
-) -> tuple[list[Transition], bool]:
-    """Read on behind `after`; True when the stream ends there."""
-    piece: list[Transition] = []
-    size = 0
-    cursor = connection.execute(statements.READ_STREAM, (*key, after))
-    for position, events, recorded_at, body in cursor:
-        piece.append(
-            Transition(
-                key=key,
-                position=position,
-                events=events,
-                recorded_at=from_microseconds(recorded_at),
-                body=body,
-            )
-        )
-        size += len(body)
-        if len(piece) >= PIECE_ROWS or size >= PIECE_BYTES:
-            # An unfinished cursor would keep later reads at today's state.
-            cursor.close()
-            return piece, False
-    return piece, True
-
-
-def _index_rows(
-    connection: sqlite3.Connection, *, sql: str, values: tuple[str | int, ...]
-) -> list[OpenInstance]:
-    return [
-        OpenInstance(
-            key=StreamKey(namespace, saga_id),
-            wake_at=None if wake_at is None else from_microseconds(wake_at),
-            outstanding=bool(outstanding),
-        )
-        for namespace, saga_id, wake_at, outstanding in connection.execute(sql, values)
-    ]
-
-
-def _next_wake(connection: sqlite3.Connection) -> datetime | None:
-    row = connection.execute(statements.NEXT_WAKE).fetchone()
-    return None if row is None else from_microseconds(row[0])

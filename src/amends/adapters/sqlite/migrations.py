@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from amends.adapters.sqlite import statements
 from amends.adapters.sqlite.faults import corrupt
-from amends.ports.store_errors import StoreNewer
+from amends.ports.store_errors import StoreNewer, StoreOlder
 
 
 class Migration(NamedTuple):
@@ -62,6 +62,21 @@ def check_applied(connection: sqlite3.Connection, path: Path) -> None:
             raise corrupt(path, f"its schema was not built by migration {migration.name} as it is known here")
 
 
+def check_complete(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that is still to be migrated.
+
+    Raises:
+        StoreOlder: it is.
+    """
+    applied, known = len(connection.execute(statements.APPLIED_MIGRATIONS).fetchall()), known_migrations()
+    if applied < len(known):
+        raise StoreOlder(
+            f"{path} was written by an older version of Amends (its schema is {applied}, this version reads "
+            f"{known[-1].number}); open it with this version once to run it, which migrates it, or read it with the "
+            "version that wrote it."
+        )
+
+
 def apply_missing(connection: sqlite3.Connection, *, is_new: bool) -> None:
     """Apply what is missing: everything to a new database."""
     applied = 0 if is_new else len(connection.execute(statements.APPLIED_MIGRATIONS).fetchall())
@@ -73,7 +88,7 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(statements.CREATE_MIGRATION_TABLE)
-        for statement in _statements(migration.script):
+        for statement in statements_of(migration.script):
             connection.execute(statement)
         note = (migration.number, migration.name, migration.checksum)
         connection.execute(statements.RECORD_MIGRATION, note)
@@ -84,8 +99,8 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
         raise
 
 
-def _statements(script: str) -> Iterator[str]:
-    """Split at the ends of statements; `executescript` would commit between them."""
+def statements_of(script: str) -> Iterator[str]:
+    """Split a script at the ends of statements; `executescript` would commit between them."""
     pending = ""
     for line in script.splitlines(keepends=True):
         pending += line

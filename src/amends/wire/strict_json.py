@@ -18,7 +18,7 @@ from typing import NamedTuple, NoReturn, TypeAlias, cast
 
 import msgspec
 
-from amends.adapters.http.excerpt import excerpt
+from amends.wire.excerpt import excerpt
 
 MAX_DEPTH = 64
 
@@ -59,11 +59,11 @@ class _Flaw(NamedTuple):
     reason: str
 
 
-def read_object(body: bytes) -> dict[str, object]:
-    """Return the JSON object that `body` holds.
+def read_value(body: bytes) -> object:
+    """Return the one JSON value that `body` holds.
 
     Raises:
-        BadJson: it is not acceptable JSON; NotAnObject: it is, but no object.
+        BadJson: it is not acceptable JSON.
     """
     text = _text(body)
     if _too_deep(body):
@@ -73,6 +73,16 @@ def read_object(body: bytes) -> dict[str, object]:
     # Strings are looked at only when an escape may have brought in what cannot stand in UTF-8 text itself.
     if flaws or "\\u0000" in text or "\\ud" in text or "\\uD" in text:
         _refuse_flaws(document)
+    return document
+
+
+def read_object(body: bytes) -> dict[str, object]:
+    """Return the JSON object that `body` holds.
+
+    Raises:
+        BadJson: it is not acceptable JSON; NotAnObject: it is, but no object.
+    """
+    document = read_value(body)
     if not isinstance(document, dict):
         raise NotAnObject("object expected", pointer="")
     return cast("dict[str, object]", document)

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from amends.adapters.http.strict_json import BadJson, NotAnObject, check_document, read_object
+from amends.wire.strict_json import BadJson, NotAnObject, check_document, read_object
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""A batch on its way to the server: put in order, cleared of losers, turned into the arrays that its statement binds.
+
+Rules
+- Ordered by (namespace, saga id, position): two writers that touch the same rows then meet in the same order and wait
+  for one another instead of blocking each other for good.
+- Who comes to a taken place loses, and so does what follows it in its stream within the batch.
+- Of several changes to one index row only the last can be seen, so only that is made.
+They do not: ask, write, or wait.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from amends.ports.event_store import Append, KeepIndex, RemoveIndex, SetIndex, StreamKey
+
+Place: TypeAlias = tuple[StreamKey, int]
+
+
+class Prepared(NamedTuple):
+    """The arguments of `append.sql`, or of `append_transitions.sql` when nothing but transitions is written."""
+
+    arguments: tuple[Sequence[object], ...]
+    has_only_transitions: bool
+    resting: Collection[StreamKey]
+    """Instances that have ended or now wait with no command out: nothing more is to come of them soon."""
+
+
+def place_of(append: Append) -> Place:
+    """Return where it wants to stand."""
+    return append.transition.key, append.transition.position
+
+
+def ordered(batch: Sequence[Append]) -> list[int]:
+    """Return the batch's numbers in the order of places; among equal places the first of the batch comes first."""
+    places = [place_of(append) for append in batch]
+    return sorted(range(len(places)), key=places.__getitem__)
+
+
+def without_losers(batch: Sequence[Append], order: Iterable[int], taken: Collection[Place]) -> list[int]:
+    """Return those numbers of `order` that come to a free place."""
+    places = [(number, place_of(batch[number])) for number in order]
+    if not taken and len({place for _, place in places}) == len(places):
+        return [*order]
+    losers: set[StreamKey] = set()
+    seen: set[Place] = set()
+    kept: list[int] = []
+    for number, place in places:
+        if place[0] in losers or place in taken or place in seen:
+            losers.add(place[0])
+        else:
+            seen.add(place)
+            kept.append(number)
+    return kept
+
+
+def prepare(
+    appends: Sequence[Append], known: Mapping[StreamKey, int], begun: Mapping[StreamKey, int]
+) -> Prepared:
+    """Turn appends into arrays; each stream has its number in `known` or in `begun`."""
+    stored = [append.transition for append in appends]
+    transitions = (
+        [begun[each.key] if each.key in begun else known[each.key] for each in stored],
+        [each.position for each in stored],
+        [each.events for each in stored],
+        [each.recorded_at for each in stored],
+        [each.body for each in stored],
+    )
+    changes = {
+        append.transition.key: append.index for append in appends if not isinstance(append.index, KeepIndex)
+    }
+    if not begun and not changes:
+        return Prepared(transitions, has_only_transitions=True, resting=())
+    kept = [(key, change) for key, change in changes.items() if isinstance(change, SetIndex)]
+    ended = [key for key, change in changes.items() if isinstance(change, RemoveIndex)]
+    arguments = (
+        list(begun.values()),
+        [key.namespace for key in begun],
+        [key.saga_id for key in begun],
+        [key.namespace for key, _ in kept],
+        [key.saga_id for key, _ in kept],
+        [change.wake_at for _, change in kept],
+        [change.outstanding for _, change in kept],
+        [key.namespace for key in ended],
+        [key.saga_id for key in ended],
+        *transitions,
+    )
+    waiting = [key for key, change in kept if not change.outstanding]
+    return Prepared(arguments, has_only_transitions=False, resting=[*ended, *waiting])

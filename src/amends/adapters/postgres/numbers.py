@@ -1,0 +1,71 @@
+"""The numbers of streams: known of those that were lately written, looked up for others, given out to new ones.
+
+Rules
+- Only what is committed is known. A number lasts as long as its stream, so what is known stays true. Instances that
+  rest are forgotten: memory does not grow with those that only wait.
+- Numbers are taken from the server by the thousand; those that are not used stay unused.
+- A stream whose first position is written is taken to be new. If it is not, the unique key says so.
+It does not: outlive the session, write, or grow without bound.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from amends.adapters.postgres import statements
+from amends.adapters.postgres.driver import Link
+from amends.ports.event_store import Append, StreamKey
+
+BLOCK: Final = 1000
+"""How many the server gives at a time: the sequence's increment."""
+MOST_KNOWN: Final = 50_000
+
+
+class StreamNumbers:
+    """One per session."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._known: dict[StreamKey, int] = {}
+        self._next = 0
+        self._end = 0
+
+    @property
+    def known(self) -> Mapping[StreamKey, int]:
+        """The numbers of streams that exist."""
+        return self._known
+
+    async def for_new(self, appends: Sequence[Append]) -> dict[StreamKey, int]:
+        """Make sure that every stream of `appends` has a number; return those of streams that are still to be made."""
+        known = self._known
+        missing: dict[StreamKey, int] = {}
+        for append in appends:
+            if (key := append.transition.key) not in known:
+                missing.setdefault(key, append.transition.position)
+        if elsewhere := [key for key, position in missing.items() if position > 1]:
+            await self.look_up(elsewhere)
+        return {key: await self._take() for key in missing if key not in known}
+
+    async def look_up(self, keys: Iterable[StreamKey]) -> None:
+        """Ask the server for the numbers of `keys`, whatever is known of them."""
+        asked = list(dict.fromkeys(keys))
+        for key in asked:
+            self._known.pop(key, None)
+        namespaces, saga_ids = [key.namespace for key in asked], [key.saga_id for key in asked]
+        rows = await self._link.fetch(statements.FIND_STREAMS, namespaces, saga_ids)
+        self._known.update({StreamKey(namespace, saga_id): number for namespace, saga_id, number in rows})
+
+    def committed(self, begun: Mapping[StreamKey, int], resting: Iterable[StreamKey]) -> None:
+        """Take notice of streams that have been made, and of instances that need their number no more for now."""
+        self._known.update(begun)
+        for key in resting:
+            self._known.pop(key, None)
+        if len(self._known) > MOST_KNOWN:
+            # Those that are still needed are looked up again.
+            self._known.clear()
+
+    async def _take(self) -> int:
+        if self._next == self._end:
+            self._next = int(await self._link.fetchval(statements.TAKE_NUMBERS))
+            self._end = self._next + BLOCK
+        self._next += 1
+        return self._next - 1

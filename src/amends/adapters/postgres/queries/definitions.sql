@@ -1,0 +1,2 @@
+-- What was noted of definitions.
+SELECT name, version, fingerprint FROM definition ORDER BY name, version

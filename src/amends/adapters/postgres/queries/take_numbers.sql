@@ -1,0 +1,2 @@
+-- The first of a thousand numbers for streams.
+SELECT nextval('stream_number')

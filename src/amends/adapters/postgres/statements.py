@@ -1,0 +1,41 @@
+"""The SQL of this adapter: one operation, one file in `queries/`, read once when this module is imported.
+
+Rules: values reach PostgreSQL as bound parameters only. It does not: build SQL, or run it.
+"""
+
+from importlib.resources import files
+from typing import Final
+
+
+def _query(name: str) -> str:
+    return (files("amends.adapters.postgres") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+APPEND: Final = _query("append")
+APPEND_TRANSITIONS: Final = _query("append_transitions")
+TAKE_NUMBERS: Final = _query("take_numbers")
+FIND_STREAMS: Final = _query("find_streams")
+STAND_AT: Final = _query("stand_at")
+CORRECT_OPEN_INSTANCE: Final = _query("correct_open_instance")
+READ_STREAM: Final = _query("read_stream")
+READ_LOG: Final = _query("read_log")
+LOG_END: Final = _query("log_end")
+OPEN_INSTANCES: Final = _query("open_instances")
+OPEN_INSTANCES_AFTER: Final = _query("open_instances_after")
+DUE_INSTANCES: Final = _query("due_instances")
+NEXT_WAKE: Final = _query("next_wake")
+DEFINITIONS: Final = _query("definitions")
+NOTE_DEFINITIONS: Final = _query("note_definitions")
+
+SESSION_FACTS: Final = _query("session_facts")
+WAIT_FOR_COMMITS: Final = _query("wait_for_commits")
+CREATE_SCHEMA: Final = _query("create_schema")
+LOCK_MIGRATIONS: Final = _query("lock_migrations")
+CREATE_MIGRATION_TABLE: Final = _query("create_migration_table")
+APPLIED_MIGRATIONS: Final = _query("applied_migrations")
+RECORD_MIGRATION: Final = _query("record_migration")
+TAKE_HOLD: Final = _query("take_hold")
+LET_GO: Final = _query("let_go")
+PATIENCE: Final = _query("patience")
+HOLDER: Final = _query("holder")
+END_SESSION: Final = _query("end_session")

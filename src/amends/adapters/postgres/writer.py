@@ -1,0 +1,213 @@
+"""What writes to the store: batches, corrections of index rows, notes of definitions; one at a time, in one session.
+
+Rules
+- A batch is one statement, so one transaction. When the unique key refuses it, nothing of it was stored; who lost is
+  looked up, and the rest is written again without them.
+- A session that is lost is opened again when it is needed. Whether the batch that was on its way had been committed is
+  then looked up before anything else is written; when the same batch comes again, what is stored counts as stored.
+- A batch that fails leaves nothing behind, except by a loss that cannot be settled yet: then the next one settles it.
+It does not: wait for a server that is away (its caller does), or take turns (`PostgresEventStore` does).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+
+from amends.adapters.postgres import statements
+from amends.adapters.postgres.address import Address
+from amends.adapters.postgres.batch import Place, ordered, place_of, prepare, without_losers
+from amends.adapters.postgres.driver import ServerError
+from amends.adapters.postgres.faults import (
+    PASSING,
+    UNIQUE_VIOLATION,
+    AsStoreErrors,
+    is_lost,
+    state_of,
+    unavailable,
+)
+from amends.adapters.postgres.held_session import HeldSession, Identity
+from amends.adapters.postgres.numbers import StreamNumbers
+from amends.adapters.postgres.reading import as_transition
+from amends.ports.event_store import Append, DefinitionNote, SetIndex, StreamKey, Transition
+
+T = TypeVar("T")
+
+MOST_ATTEMPTS: Final = 5
+"""How often the same statement is given, when what stands in its way is gone at once."""
+
+
+class StoreWriter:
+    """Has the hold from `open` to `close`."""
+
+    def __init__(self, address: Address, *, connect_within: float) -> None:
+        self._address = address
+        self._connect_within = connect_within
+        self._as_store_errors = AsStoreErrors(address)
+        self._session: HeldSession | None = None
+        self._numbers: StreamNumbers | None = None
+        self._lost: Identity | None = None
+        self._unsettled: Sequence[Append] = ()
+        """The batch that was on its way when the session was lost."""
+        self._stored: dict[Place, Transition] = {}
+        """What of an earlier such batch was found to be stored, until its caller comes with it again."""
+
+    async def open(self) -> None:
+        """Take the hold and bring the tables up to date."""
+        await self._ready()
+
+    async def close(self) -> None:
+        """Let go."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def append(self, batch: Sequence[Append]) -> list[bool]:
+        """Store a batch; see the port."""
+        return await self._again_when_lost(lambda session, numbers: self._append(session, numbers, batch))
+
+    async def reindex(self, key: StreamKey, change: SetIndex) -> None:
+        """Correct an index row."""
+        await self._again_when_lost(
+            lambda session, _: session.link.fetch(
+                statements.CORRECT_OPEN_INSTANCE, *key, change.wake_at, change.outstanding
+            )
+        )
+
+    async def note_definitions(self, notes: Sequence[DefinitionNote]) -> None:
+        """Insert or replace notes; of two for one definition the later counts."""
+        by_place = sorted({(note.name, note.version): note for note in notes}.values())
+        columns = [list(column) for column in zip(*by_place, strict=True)] or [[], [], []]
+        await self._again_when_lost(
+            lambda session, _: session.link.fetch(statements.NOTE_DEFINITIONS, *columns)
+        )
+
+    async def _again_when_lost(self, write: Callable[[HeldSession, StreamNumbers], Awaitable[T]]) -> T:
+        """Write; if the session turns out to be lost, once more in a new one."""
+        with self._as_store_errors:
+            try:
+                return await self._once(write)
+            except Exception as fault:
+                if not is_lost(fault):
+                    raise
+            return await self._once(write)
+
+    async def _once(self, write: Callable[[HeldSession, StreamNumbers], Awaitable[T]]) -> T:
+        session, numbers = await self._ready()
+        try:
+            return await write(session, numbers)
+        except Exception as fault:
+            if is_lost(fault):
+                session.drop()
+            raise
+        except BaseException:
+            # Cancelled in the middle: what the server answers is nobody's, and what it did is looked up.
+            session.drop()
+            raise
+
+    async def _ready(self) -> tuple[HeldSession, StreamNumbers]:
+        if self._session is not None and self._numbers is not None and not self._session.link.is_closed():
+            return self._session, self._numbers
+        session = await HeldSession.open(self._address, within=self._connect_within, lost=self._lost)
+        numbers = StreamNumbers(session.link)
+        try:
+            await self._settle(session, numbers)
+        except BaseException:
+            session.drop()
+            raise
+        self._session, self._numbers, self._lost = session, numbers, session.identity
+        return session, numbers
+
+    async def _settle(self, session: HeldSession, numbers: StreamNumbers) -> None:
+        """Find out what became of the batch that was on its way: the lost session is gone, so it will not change."""
+        if not self._unsettled:
+            return
+        await numbers.look_up(append.transition.key for append in self._unsettled)
+        standing = await _standing(session, numbers, self._unsettled)
+        self._stored = {
+            place_of(append): append.transition
+            for append in self._unsettled
+            if standing.get(place_of(append)) == append.transition
+        }
+        self._unsettled = ()
+
+    async def _append(
+        self, session: HeldSession, numbers: StreamNumbers, batch: Sequence[Append]
+    ) -> list[bool]:
+        order = ordered(batch)
+        verdicts = [False] * len(batch)
+        taken: set[Place] = set()
+        if self._stored:
+            for number in self._claimed(batch, order):
+                verdicts[number] = True
+                taken.add(place_of(batch[number]))
+            order = [number for number in order if not verdicts[number]]
+        for number in await self._store(session, numbers, batch, order, taken):
+            verdicts[number] = True
+        return verdicts
+
+    def _claimed(self, batch: Sequence[Append], order: Sequence[int]) -> list[int]:
+        """Return what of the batch is stored already, because it was on its way when the session was lost."""
+        claimed: list[int] = []
+        for number in order:
+            place = place_of(batch[number])
+            if self._stored.get(place) == batch[number].transition:
+                del self._stored[place]
+                claimed.append(number)
+        return claimed
+
+    async def _store(
+        self,
+        session: HeldSession,
+        numbers: StreamNumbers,
+        batch: Sequence[Append],
+        order: Sequence[int],
+        taken: set[Place],
+    ) -> list[int]:
+        """Store what comes to a free place; return the numbers of that."""
+        fruitless = 0
+        while fruitless < MOST_ATTEMPTS:
+            kept = without_losers(batch, order, taken)
+            appends = [batch[number] for number in kept]
+            try:
+                if appends:
+                    await self._write(session, numbers, appends)
+                return kept
+            except ServerError as fault:
+                if state_of(fault) not in {UNIQUE_VIOLATION, *PASSING}:
+                    raise
+            # Not every refusal is a loser's: a stream may be there already, or a deadlock have been broken.
+            await numbers.look_up(append.transition.key for append in appends)
+            found = await _standing(session, numbers, appends)
+            taken.update(found)
+            fruitless += not found
+        raise unavailable(self._address, "what others write keeps coming in between")
+
+    async def _write(self, session: HeldSession, numbers: StreamNumbers, appends: Sequence[Append]) -> None:
+        begun = await numbers.for_new(appends)
+        prepared = prepare(appends, numbers.known, begun)
+        statement = statements.APPEND_TRANSITIONS if prepared.has_only_transitions else statements.APPEND
+        self._unsettled = appends
+        try:
+            await session.link.fetch(statement, *prepared.arguments)
+        except Exception as fault:
+            if not is_lost(fault):
+                self._unsettled = ()
+            raise
+        self._unsettled = ()
+        numbers.committed(begun, prepared.resting)
+
+
+async def _standing(
+    session: HeldSession, numbers: StreamNumbers, appends: Sequence[Append]
+) -> dict[Place, Transition]:
+    """Return what stands where the appends want to; the numbers of their streams have been looked up."""
+    asked = [append.transition for append in appends if append.transition.key in numbers.known]
+    rows = await session.link.fetch(
+        statements.STAND_AT,
+        [numbers.known[each.key] for each in asked],
+        [each.position for each in asked],
+    )
+    found: dict[Place, Transition] = {}
+    for place, *stored in rows:
+        each = asked[int(place) - 1]
+        found[each.key, each.position] = as_transition(each.key, each.position, *stored)
+    return found

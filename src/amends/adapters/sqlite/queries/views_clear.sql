@@ -1,0 +1,2 @@
+-- Forget all rows.
+DELETE FROM saga

@@ -1,0 +1,2 @@
+-- Forget up to where the log was in them.
+DELETE FROM checkpoint

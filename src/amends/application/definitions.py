@@ -1,0 +1,104 @@
+"""The definitions at hand, to be shown; and whether open instances were begun on others of the same name and version.
+
+Rules
+- A definition that was changed without a new version is refused at opening as long as an instance that was begun on the
+  old one is open: whatever such an instance did next could be wrong. Once all have ended it is accepted.
+- The store notes the fingerprint of each definition, so open instances are looked at only when one differs.
+It does not: see into functions; one whose body changed under the same name has the same fingerprint.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import msgspec
+
+from amends.application.errors import DefinitionChanged
+from amends.core.event import SagaStarted
+from amends.core.plan import Plan
+from amends.core.upcast import UnknownEvent, from_body
+from amends.definition import Saga
+from amends.ports import DefinitionNote, EventStore, StreamKey
+
+
+class DefinitionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a saga's definition."""
+
+    name: str
+    version: int
+    fingerprint: str
+    """Changes whenever the definition does, as far as that can be seen from outside its functions."""
+    shape: Any
+    """Its canonical form as plain JSON values."""
+    participants: tuple[str, ...]
+    saga: "Saga[Any]"
+
+
+def definition_view(plan: Plan) -> DefinitionView:
+    """Return what `plan` was compiled from."""
+    return DefinitionView(
+        name=plan.saga.name,
+        version=plan.saga.version,
+        fingerprint=plan.fingerprint,
+        shape=msgspec.json.decode(plan.shape),
+        participants=tuple(sorted(plan.participants)),
+        saga=plan.saga,
+    )
+
+
+async def open_checked(store: EventStore, plans: Iterable[Plan]) -> None:
+    """Open `store`, unless `plans` do not fit what is open there; then it is closed again.
+
+    Raises:
+        DefinitionChanged: one was changed without a new version while an instance of it is open.
+        StoreError: the store cannot be used.
+    """
+    await store.open()
+    try:
+        await check_definitions(store, plans)
+    except BaseException:
+        await store.close()
+        raise
+
+
+async def check_definitions(store: EventStore, plans: Iterable[Plan]) -> None:
+    """Compare `plans` with what open instances were begun on, and note them.
+
+    Raises:
+        DefinitionChanged: one was changed without a new version while an instance of it is open.
+    """
+    given = {(plan.saga.name, plan.saga.version): plan for plan in plans}
+    noted = {(note.name, note.version): note.fingerprint for note in await store.definitions()}
+    new = [key for key, plan in given.items() if noted.get(key) != plan.fingerprint]
+    changed = {key: given[key] for key in new if key in noted}
+    if changed:
+        async for key, started in _open_instances(store):
+            plan = changed.get((started.saga, started.version))
+            if plan is not None and plan.fingerprint != started.fingerprint:
+                raise definition_changed(key.saga_id, started.fingerprint, plan)
+    if new:
+        await store.note_definitions([DefinitionNote(*key, given[key].fingerprint) for key in new])
+
+
+def definition_changed(saga_id: str, fingerprint: str, plan: Plan) -> DefinitionChanged:
+    """Return the error for an instance that was begun on another definition than `plan`."""
+    name, version = plan.saga.name, plan.saga.version
+    return DefinitionChanged(
+        f"saga {saga_id!r} is open and was begun on {name!r} version {version} with fingerprint {fingerprint}; the "
+        f"definition of that version at hand has {plan.fingerprint}: give the changed definition a new version, and "
+        f"keep the old one beside it until its instances have ended"
+    )
+
+
+async def _open_instances(store: EventStore) -> AsyncIterator[tuple[StreamKey, SagaStarted]]:
+    after: StreamKey | None = None
+    while page := await store.open_instances(after=after):
+        after = page[-1].key
+        for row in page:
+            for first in await store.read(row.key, limit=1):
+                try:
+                    started = from_body(first.body)[0]
+                except UnknownEvent:
+                    # It cannot be run by this version of Amends, which is said when it is loaded.
+                    continue
+                if isinstance(started, SagaStarted):
+                    yield row.key, started

@@ -1,0 +1,223 @@
+"""The meter: what happened since this process opened, and how things stand when somebody looks.
+
+Rules
+- What happened is counted from the log, so nothing is counted that is not durable, and the engine counts nothing.
+- Figures are plain numbers; durations are in seconds, by the clock of the orchestrator. How they are rendered is the
+  door's.
+- Memory is bounded: a step's keys (``hold-stock[apple]``) are left out of its name, and what is remembered of
+  commands and instances has a limit; beyond it the oldest is forgotten, which costs a duration, never a count.
+It does not: survive the process, or see what other processes did before it opened.
+"""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+
+from amends.application.errors import AmendsError
+from amends.application.follower import Followed
+from amends.application.history import events_in
+from amends.core import event as e
+from amends.core.effect import Direction
+from amends.ports import EventStore, StreamKey
+
+STEP_SECONDS: Final = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    300.0,
+    3600.0,
+)
+LATE_SECONDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
+BATCH_SIZES: Final = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0)
+MOST_REMEMBERED: Final = 100_000
+A_STRETCH: Final = 50
+"""Transitions that are decoded before the loop may go on with something else."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+_KEYS: Final = re.compile(r"\[[^\]]*\]")
+
+
+class Histogram:
+    """Counts of values by size."""
+
+    __slots__ = ("bounds", "count", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        """Count values up to each of `bounds`, and those beyond."""
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        """`counts[i]`: values of at most ``bounds[i]`` and more than the bound before; the last: those beyond all."""
+        self.count = 0
+        self.total = 0.0
+        """The sum of all values."""
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        place = next((index for index, bound in enumerate(self.bounds) if value <= bound), -1)
+        self.counts[place] += 1
+        self.count += 1
+        self.total += value
+
+
+class StepKey(NamedTuple):
+    """What durations are told apart by."""
+
+    saga: str
+    step: str
+    """Its path without keys."""
+    direction: Direction
+    outcome: str
+    """``succeeded``, ``refused``, ``unconfirmed`` or ``unknown``."""
+
+
+class AttemptKey(NamedTuple):
+    """What attempts are told apart by."""
+
+    saga: str
+    step: str
+    direction: Direction
+
+
+class SagaCounts(msgspec.Struct):
+    """What happened to the instances of one saga."""
+
+    started: int = 0
+    completed: int = 0
+    compensated: int = 0
+    abandoned: int = 0
+    stuck: int = 0
+    """How often something of an instance came to wait for a person."""
+
+    @property
+    def failed(self) -> int:
+        """Compensated and stuck together."""
+        return self.compensated + self.stuck
+
+
+class Meter:
+    """A listener of the follower. `sagas`, `durations` and `attempts` are for reading."""
+
+    name = "meter"
+
+    def __init__(self, store: EventStore, *, most_remembered: int = MOST_REMEMBERED) -> None:
+        """Begin at nothing; `store` is asked for the saga of instances that began before."""
+        self._store = store
+        self.most_remembered = most_remembered
+        self._names: dict[StreamKey, str] = {}
+        self._issued: dict[tuple[StreamKey, str, Direction], datetime] = {}
+        self.sagas: dict[str, SagaCounts] = {}
+        self.durations: dict[StepKey, Histogram] = {}
+        """From the command to its first definite answer, or until its step was given up."""
+        self.attempts: Counter[AttemptKey] = Counter()
+        self.faults: Counter[tuple[str, str, str]] = Counter()
+        """Attempts that gave no trustworthy answer, by (saga, step, fault)."""
+        self.lateness = Histogram(LATE_SECONDS)
+        """How late timers were handled, in seconds."""
+        self.batches = Histogram(BATCH_SIZES)
+        """How many transitions were committed together."""
+
+    @property
+    def remembered(self) -> int:
+        """How many instances and commands are remembered."""
+        return len(self._names) + len(self._issued)
+
+    def committed(self, transitions: int) -> None:
+        """Take notice of a commit of so many transitions."""
+        self.batches.add(transitions)
+
+    def fired(self, late: timedelta) -> None:
+        """Take notice of a timer that was handled so late."""
+        self.lateness.add(late.total_seconds())
+
+    async def begin(self, end: int) -> int:
+        """Count what comes from now on."""
+        return end
+
+    async def take(self, piece: Sequence[Followed]) -> None:
+        """Count `piece`."""
+        # First all that can fail or takes long, so that nothing is counted twice when the piece comes again.
+        readable: list[tuple[Followed, str]] = []
+        for number, followed in enumerate(piece, start=1):
+            saga = await self._saga_of(followed)
+            if saga is not None:
+                readable.append((followed, saga))
+            if number % A_STRETCH == 0:
+                await asyncio.sleep(0)
+        for followed, saga in readable:
+            transition = followed.transition
+            for event in followed.events:
+                self._count(transition.key, saga, event, transition.recorded_at)
+
+    async def _saga_of(self, followed: Followed) -> str | None:
+        """Return the saga's name; None when the transition cannot be read (the projector reports it)."""
+        key = followed.transition.key
+        try:
+            events = followed.events
+            if key not in self._names:
+                if followed.transition.position > 1:
+                    events = events_in((await self._store.read(key, limit=1))[0])
+                first = events[0]
+                self._remember(self._names, key, first.saga if isinstance(first, e.SagaStarted) else "")
+        except AmendsError:
+            return None
+        return self._names[key]
+
+    def _remember(self, known: dict[K, V], key: K, value: V) -> None:
+        known[key] = value
+        if len(known) > self.most_remembered:
+            del known[next(iter(known))]
+
+    def _count(self, key: StreamKey, saga: str, event: "e.AnyEvent", at: datetime) -> None:
+        match event:
+            case e.SagaStarted():
+                self._counts(saga).started += 1
+            case e.SagaCompleted():
+                self._counts(saga).completed += 1
+            case e.SagaCompensated():
+                self._counts(saga).compensated += 1
+            case e.SagaAbandoned():
+                self._counts(saga).abandoned += 1
+            case e.StepStuck() | e.NodeStuck():
+                self._counts(saga).stuck += 1
+            case e.CommandIssued(step=step, direction=direction):
+                self.attempts[AttemptKey(saga, _name(step), direction)] += 1
+                self._remember(self._issued, (key, step, direction), at)
+            case e.AttemptStarted(step=step, direction=direction):
+                self.attempts[AttemptKey(saga, _name(step), direction)] += 1
+            case e.AttemptFailed(step=step, fault=fault):
+                self.faults[saga, _name(step), fault] += 1
+            case e.ReplyRecorded(step=step, direction=direction, outcome=outcome):
+                self._answered(key, StepKey(saga, step, direction, outcome), at)
+            case e.OutcomeUnknown(step=step):
+                self._answered(key, StepKey(saga, step, "do", "unknown"), at)
+            case _:
+                pass
+
+    def _counts(self, saga: str) -> SagaCounts:
+        return self.sagas.setdefault(saga, SagaCounts())
+
+    def _answered(self, key: StreamKey, step: StepKey, at: datetime) -> None:
+        issued = self._issued.pop((key, step.step, step.direction), None)
+        if issued is not None:
+            named = step._replace(step=_name(step.step))
+            self.durations.setdefault(named, Histogram(STEP_SECONDS)).add((at - issued).total_seconds())
+
+
+def _name(path: str) -> str:
+    return _KEYS.sub("", path)

@@ -1,0 +1,31 @@
+"""Nothing came of a trigger: what whoever sent it is told, and what is logged.
+
+Rules: a no of the rules is for the caller; without one it is worth a line. A defect is logged with its trace, and told
+to the caller as what it is.
+It does not: decide what becomes of the instance.
+"""
+
+import logging
+
+from amends.application.errors import AmendsError, PositionMoved, SagaUnknown, as_error
+from amends.application.instance import Ask, refuse
+from amends.core.decide import Rejected
+
+log = logging.getLogger("amends.engine")
+
+
+def report(saga_id: str, ask: Ask, error: BaseException) -> None:
+    """Tell whoever sent the trigger, and the log, why nothing came of it."""
+    match error:
+        case Rejected():
+            refuse(ask.waiter, as_error(error))
+            if ask.waiter is None:
+                log.info("saga %s: %s", saga_id, error)
+        case SagaUnknown() | PositionMoved():
+            refuse(ask.waiter, error)
+            if ask.waiter is None:
+                log.warning("saga %s: %s", saga_id, error)
+        case _:
+            what = type(ask.trigger).__name__
+            log.error("saga %s: cannot decide %s", saga_id, what, exc_info=error)
+            refuse(ask.waiter, AmendsError(f"saga {saga_id!r}: {error!r}"))

@@ -1,0 +1,143 @@
+"""The service: an orchestrator with everything that looks on: follower, read side, feed, meter.
+
+Rules: what is opened last is closed first; what looks on opens after the orchestrator and closes before it, so it never
+holds the engine up. Without a read model there are no queries, and everything else works.
+It does not: choose adapters (`amends.bootstrap`), or serve a network (`amends.delivery`).
+"""
+
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from amends.application.errors import NotRunning
+from amends.application.feed import Feed
+from amends.application.follower import Follower, Listener
+from amends.application.metrics import Meter
+from amends.application.orchestrator import Orchestrator, ParticipantView
+from amends.application.projector import Projector
+from amends.application.queries import Queries
+from amends.ports import ReadModel
+
+
+class Gauges(NamedTuple):
+    """How things stand now."""
+
+    live: int
+    """Instances in memory."""
+    waiting: int
+    """Callers that wait for room."""
+    commits: int
+    """Since opening."""
+    appended: int
+    """Transitions since opening, lost locks included."""
+    participants: tuple[ParticipantView, ...]
+    lag: dict[str, int]
+    """About how many transitions each listener of the log is behind, by its name."""
+    is_ready: bool
+
+
+class Service:
+    """Use it as ``async with Service(orchestrator, read_model=...) as service``; it opens the orchestrator itself."""
+
+    def __init__(self, orchestrator: Orchestrator, *, read_model: ReadModel | None = None) -> None:
+        """Join `orchestrator`, not open yet, with what looks on; `read_model` holds the rows of lists."""
+        self._orchestrator = orchestrator
+        self._read_model = read_model
+        store, namespace = orchestrator.store, orchestrator.namespace
+        self._follower = Follower(store)
+        self._meter = Meter(store)
+        self._listeners: list[Listener] = [self._meter]
+        self._queries: Queries | None = None
+        if read_model is not None:
+            projector = Projector(store, read_model)
+            self._listeners.append(projector)
+            self._queries = Queries(
+                read_model=read_model,
+                store=store,
+                follower=self._follower,
+                projector=projector,
+                namespace=namespace,
+            )
+        self._feed = Feed(store, self._follower, namespace=namespace)
+        self._opened: AsyncExitStack | None = None
+
+    @property
+    def orchestrator(self) -> Orchestrator:
+        """What runs the sagas."""
+        return self._orchestrator
+
+    @property
+    def queries(self) -> Queries | None:
+        """Lists and counts; None when this service has no read model."""
+        return self._queries
+
+    @property
+    def feed(self) -> Feed:
+        """What happens, as it becomes durable."""
+        return self._feed
+
+    @property
+    def follower(self) -> Follower:
+        """What reads the log for all who look on."""
+        return self._follower
+
+    @property
+    def meter(self) -> Meter:
+        """What happened since this process opened."""
+        return self._meter
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether sagas can be started and steered now."""
+        try:
+            self._orchestrator.engine.check_running()
+        except Exception:  # noqa: BLE001  whatever stopped it, it cannot be used
+            return False
+        return self._opened is not None
+
+    def gauges(self) -> Gauges:
+        """Return how things stand now."""
+        engine = self._orchestrator.engine
+        return Gauges(
+            live=engine.live,
+            waiting=engine.waiting,
+            commits=engine.writer.commits,
+            appended=engine.writer.appended,
+            participants=self._orchestrator.participants,
+            lag={listener.name: self._follower.lag(listener) for listener in self._listeners},
+            is_ready=self.is_ready,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Open the orchestrator, then what looks on.
+
+        Raises:
+            DefinitionChanged: an open instance was begun on another definition of the same name and version.
+            StoreError: the store, or the read model, cannot be used.
+        """
+        if self._opened is not None:
+            raise NotRunning("this service is open already")
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._orchestrator)
+            if self._read_model is not None:
+                stack.push_async_callback(self._read_model.close)
+                await self._read_model.open()
+            engine = self._orchestrator.engine
+            engine.writer.on_commit = self._committed
+            engine.timers.on_fired = self._meter.fired
+            stack.push_async_callback(self._follower.stop)
+            await self._follower.start(*self._listeners)
+            self._opened = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop looking on, then stop; what is outstanding goes on at the next opening."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.aclose()
+
+    def _committed(self, transitions: int) -> None:
+        self._meter.committed(transitions)
+        self._follower.committed(transitions)
