@@ -16,6 +16,7 @@ from amends import __version__
 from amends.definition import RULES
 
 ROOT = Path(__file__).resolve().parents[2]
+DEMOS = sorted(found.parent.name for found in (ROOT / "examples").glob("*/demo.py"))
 AMENDS = [sys.executable, "-m", "amends.delivery.cli.main"]
 PLAIN = {"LC_ALL": "C", "LANG": "C", "COLUMNS": "1", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
@@ -50,7 +51,7 @@ def assert_refused(found: subprocess.CompletedProcess[str], complaint: str) -> N
         (["demo"], "Missing argument 'NAME'; amends --help shows what there is"),
         (["demo", "ordr"], "no demo is named 'ordr'; did you mean 'order'?"),
         (["demo", "../order"], "no demo is named '../order'; did you mean 'order'?"),
-        (["demo", "xyzzy"], "no demo is named 'xyzzy'; there is order"),
+        (["demo", "xyzzy"], f"no demo is named 'xyzzy'; there is {', '.join(DEMOS)}"),
         (["lint"], "Missing argument 'MODULE:SAGA'; amends --help shows what there is"),
         (["\x1b[31m"], "No such command '\\x1b[31m'; amends --help shows what there is"),
     ],

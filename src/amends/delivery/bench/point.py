@@ -23,13 +23,14 @@ StoreKind = Literal["sqlite", "memory"]
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What to measure. `path` is the store's file."""
+    """What to measure. `path` is the store's file; `url` where participants answer over HTTP, empty for local ones."""
 
     store: StoreKind
     path: str
     workload: Workload
     concurrency: int
     sagas: int
+    url: str = ""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ async def measure(task: Task) -> Figures:
     store = memory() if task.store == "memory" else sqlite(task.path)
     warm_up = task.sagas // 10
     most_live = max(10_000, task.concurrency)
-    participants = bindings(task.workload)
+    participants = bindings(task.workload, task.url)
     async with Orchestrator(
         sagas=[order_fulfilment], store=store, participants=participants, most_live=most_live
     ) as amends:

@@ -1,25 +1,33 @@
 """Points and limits, side by side in one run.
 
-Rules: the limit is measured right before each point, on the same disk; `limit_sagas_per_s` is what an engine could do
-at best that commits each of a saga's four transitions by itself. A point above ratio 1 owes it to group commit.
+Rules: what a point is compared with is measured right before it, on the same disk and against the same participants.
+`limit_sagas_per_s` is what an engine could do at best that commits each of a saga's four transitions by itself; a point
+above ratio 1 owes it to group commit. `bare_sagas_per_s` is a bare client that makes the same three calls over HTTP.
 It does not: render.
 """
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from amends.bootstrap import sqlite_limits
+from amends.delivery.bench.bare import BareFigures
 from amends.delivery.bench.point import Figures, StoreKind, Task
-from amends.delivery.bench.workload import Workload
+from amends.delivery.bench.workload import ParticipantKind, Workload
+
+T = TypeVar("T")
 
 TRANSITIONS: Final = 4
-SAGAS: Final = {1: 3_000, 50: 20_000, 500: 20_000}
+SAGAS: Final[dict[ParticipantKind, dict[int, int]]] = {
+    "local": {1: 3_000, 50: 20_000, 500: 20_000},
+    "http": {1: 1_000, 50: 5_000, 500: 5_000},
+}
 """By concurrency: enough for some seconds on a two-core machine."""
 
 
@@ -44,11 +52,16 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     """A hundred sagas in each commit, in the same run."""
     ratio: float
     """`sagas_per_s` to `limit_sagas_per_s`."""
+    bare_sagas_per_s: float
+    """The bare client against the same participants, in the same run; 0 for local ones."""
+    bare_ratio: float
+    """`sagas_per_s` to `bare_sagas_per_s`."""
 
 
 def run(
     *,
     store: StoreKind,
+    participants: ParticipantKind,
     workloads: Iterable[Workload],
     concurrencies: Iterable[int],
     sagas: int | None,
@@ -57,46 +70,78 @@ def run(
 ) -> list[Point]:
     """Measure every combination; `progress` is told what comes next."""
     points: list[Point] = []
-    for workload in workloads:
-        for concurrency in concurrencies:
-            progress(f"{store}, {workload}, concurrency {concurrency}")
-            points.append(_point(store, workload, concurrency, sagas or _enough(concurrency), folder))
+    with _responder(participants) as url:
+        for workload in workloads:
+            for concurrency in concurrencies:
+                progress(f"{store}, {participants} participants, {workload}, concurrency {concurrency}")
+                points.append(
+                    _point(
+                        folder,
+                        Task(
+                            store=store,
+                            path="",
+                            workload=workload,
+                            concurrency=concurrency,
+                            sagas=sagas or _enough(participants, concurrency),
+                            url=url and f"{url}/{workload}",
+                        ),
+                    )
+                )
     return points
 
 
-def _enough(concurrency: int) -> int:
-    return next((count for limit, count in sorted(SAGAS.items()) if concurrency <= limit), 20_000)
+def _enough(participants: ParticipantKind, concurrency: int) -> int:
+    enough = SAGAS[participants]
+    return next(
+        (count for limit, count in sorted(enough.items()) if concurrency <= limit), max(enough.values())
+    )
 
 
-def _point(store: StoreKind, workload: Workload, concurrency: int, sagas: int, folder: Path) -> Point:
-    commits, batched = sqlite_limits(folder) if store == "sqlite" else (0.0, 0.0)
+@contextmanager
+def _responder(participants: ParticipantKind) -> Generator[str]:
+    """Run the participants' process, where they have one; its address, else nothing."""
+    if participants == "local":
+        yield ""
+        return
+    command = [sys.executable, "-m", "amends.delivery.bench.responder"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own module
+        if process.stdout is None or not (port := process.stdout.readline().strip()):
+            raise RuntimeError("the process of the participants did not start")
+        # Leaving closes its standard input, which ends it.
+        yield f"http://127.0.0.1:{port}"
+
+
+def _point(folder: Path, task: Task) -> Point:
+    commits, batched = sqlite_limits(folder) if task.store == "sqlite" else (0.0, 0.0)
+    bare = in_own_process("bare", task, BareFigures).sagas_per_s if task.url else 0.0
     with TemporaryDirectory(dir=folder, prefix="amends-bench-") as scratch:
-        task = Task(
-            store=store,
-            path=str(Path(scratch) / "bench.db"),
-            workload=workload,
-            concurrency=concurrency,
-            sagas=sagas,
-        )
-        figures = _in_own_process(task)
+        stored = msgspec.structs.replace(task, path=str(Path(scratch) / "bench.db"))
+        figures = in_own_process("point", stored, Figures)
     limit = commits / TRANSITIONS
     return Point(
-        store=store,
-        participants="local",
-        workload=workload,
-        concurrency=concurrency,
+        store=task.store,
+        participants="http" if task.url else "local",
+        workload=task.workload,
+        concurrency=task.concurrency,
         processes=1,
-        sagas=sagas,
+        sagas=task.sagas,
         limit_sagas_per_s=round(limit, 1),
         limit_batched_sagas_per_s=round(batched, 1),
-        ratio=round(figures.sagas_per_s / limit, 2) if limit else 0.0,
+        ratio=_ratio(figures.sagas_per_s, limit),
+        bare_sagas_per_s=round(bare, 1),
+        bare_ratio=_ratio(figures.sagas_per_s, bare),
         **{name: round(value, 2) for name, value in msgspec.structs.asdict(figures).items()},
     )
 
 
-def _in_own_process(task: Task) -> Figures:
-    command = [sys.executable, "-m", "amends.delivery.bench.point", msgspec.json.encode(task).decode()]
+def _ratio(figure: float, limit: float) -> float:
+    return round(figure / limit, 2) if limit else 0.0
+
+
+def in_own_process(module: str, task: object, of: type[T]) -> T:
+    """Run a module of this package on `task` and return what it printed."""
+    command = [sys.executable, "-m", f"amends.delivery.bench.{module}", msgspec.json.encode(task).decode()]
     ended = subprocess.run(command, capture_output=True, check=False, timeout=600)  # noqa: S603  our own module
     if ended.returncode:
         raise RuntimeError(f"the measured process failed:\n{ended.stderr.decode()[-2000:]}")
-    return msgspec.json.decode(ended.stdout, type=Figures)
+    return msgspec.json.decode(ended.stdout, type=of)

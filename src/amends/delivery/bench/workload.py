@@ -1,19 +1,27 @@
 """The work that is measured: the order fulfilment of seed 001, with participants that do nothing.
 
 Rules: `happy` completes in four transitions; `declined` is refused at the payment and the reservation is released, also
-in four. It does not: measure.
+in four. Both make three calls. The participants are functions in the process, or answer over HTTP (`responder`).
+It does not: measure.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from amends.bootstrap import Refuse, Transport, local
-from amends.definition import Command, Participant, Rollback, Saga, Step, sequence
+from amends.bootstrap import Refuse, Transport, http, local
+from amends.definition import Command, Participant, Rollback, Saga, Step, sequence, wait_for
 
 Workload: TypeAlias = Literal["happy", "declined"]
 WORKLOADS: Final[tuple[Workload, ...]] = ("happy", "declined")
+ParticipantKind: TypeAlias = Literal["local", "http"]
+CALLS: Final[Mapping[Workload, tuple[str, str, str]]] = {
+    "happy": ("reserve-inventory", "process-payment", "ship-order"),
+    "declined": ("reserve-inventory", "process-payment", "release-inventory"),
+}
+"""The commands of one saga, in their order."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -99,14 +107,21 @@ order_fulfilment = Saga(
     ),
 )
 
+parked_order = Saga(
+    "parked-order", version=1, data=Order, body=wait_for("go", dict[str, str], timeout=timedelta(days=1))
+)
+"""Starts, and then only waits: what a start alone costs."""
+
 
 def order(number: int) -> Order:
     """Return the order with this number."""
     return Order(f"order-{number:09d}", "sku-4711", 2, "39.80")
 
 
-def bindings(workload: Workload) -> Mapping[str, Transport]:
-    """Return bindings whose functions answer at once."""
+def bindings(workload: Workload, url: str = "") -> Mapping[str, Transport]:
+    """Return bindings whose functions answer at once; with `url`, bindings to the responder there."""
+    if url:
+        return {participant.name: http(url) for participant in (inventory, payments, shipping)}
     return {
         "inventory": local({"reserve-inventory": _reserved, "release-inventory": _released}),
         "payments": local(

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from amends.delivery.bench.run import Point, run
+from amends.delivery.bench.starts import StartPoint, run_starts
 from amends.delivery.bench.workload import WORKLOADS
 from amends.delivery.cli.faults import Unusable
 
@@ -36,6 +37,7 @@ class Participants(StrEnum):
     """Who executes the commands."""
 
     local = "local"
+    http = "http"
 
 
 class Work(StrEnum):
@@ -48,8 +50,8 @@ class Work(StrEnum):
 def bench(
     store: Annotated[Store, typer.Option(help="Where the sagas are kept.")] = Store.sqlite,
     participants: Annotated[
-        Participants, typer.Option(help="Who executes the commands.")
-    ] = Participants.local,
+        Participants | None, typer.Option(help="Who executes the commands; both without it.")
+    ] = None,
     workload: Annotated[Work | None, typer.Option(help="What the sagas come to; both without it.")] = None,
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=10_000, help="Callers; 1, 50 and 500 without it.")
@@ -57,32 +59,86 @@ def bench(
     sagas: Annotated[int | None, typer.Option(min=10, max=10_000_000, help="Sagas for each point.")] = None,
     short: Annotated[bool, typer.Option("--short", help="A quick look instead of a measurement.")] = False,
     folder: Annotated[Path, typer.Option(help="The disk to measure.")] = Path(),
+    requests: Annotated[
+        bool, typer.Option("--requests", help="Measure starts over HTTP instead, beside the bare library.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document: a list of points.")] = False,
 ) -> int:
     """Measure order fulfilment beside the limit of the same disk."""
     if not folder.is_dir():
         raise Unusable(f"{folder} is no folder")
-    points = run(
-        store=store.value,
-        workloads=[workload.value] if workload else list(WORKLOADS),
-        concurrencies=[concurrency] if concurrency else CONCURRENCIES,
-        sagas=SHORT if short and sagas is None else sagas,
-        folder=folder.resolve(),
-        progress=lambda text: print(
-            f"measuring: {text} ({participants.value} participants)", file=sys.stderr
-        ),
-    )
-    if json:
-        print(msgspec.json.encode(points).decode())
-    else:
-        Console(width=None if sys.stdout.isatty() else WIDE).print(_table(points))
+    count = SHORT if short and sagas is None else sagas
+    concurrencies = [concurrency] if concurrency else CONCURRENCIES
+    if requests:
+        starts = run_starts(concurrencies=concurrencies, starts=count, folder=folder.resolve(), progress=_say)
+        _show(starts, _starts_table(starts), json=json)
+        return 0
+    points = [
+        point
+        for kind in ([participants] if participants else list(Participants))
+        for point in run(
+            store=store.value,
+            participants=kind.value,
+            workloads=[workload.value] if workload else list(WORKLOADS),
+            concurrencies=concurrencies,
+            sagas=count,
+            folder=folder.resolve(),
+            progress=_say,
+        )
+    ]
+    _show(points, _table(points), json=json)
     return 0
 
 
+def _say(text: str) -> None:
+    print(f"measuring: {text}", file=sys.stderr)
+
+
+def _show(points: object, table: Table, *, json: bool) -> None:
+    if json:
+        print(msgspec.json.encode(points).decode())
+    else:
+        Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def _starts_table(points: list[StartPoint]) -> Table:
+    table = Table(
+        title="a start over HTTP, from the request to the durable answer; bare: the HTTP library alone"
+    )
+    for heading in (
+        "callers",
+        "starts/s",
+        "p50 ms",
+        "p99 ms",
+        "bare/s",
+        "bare p50",
+        "bare p99",
+        "overhead ms",
+        "ratio",
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for point in points:
+        table.add_row(
+            f"{point.concurrency:,}",
+            f"{point.starts_per_s:,.0f}",
+            f"{point.p50_ms:.2f}",
+            f"{point.p99_ms:.2f}",
+            f"{point.bare_starts_per_s:,.0f}",
+            f"{point.bare_p50_ms:.2f}",
+            f"{point.bare_p99_ms:.2f}",
+            f"{point.overhead_ms:.2f}",
+            f"{point.ratio:.2f}",
+        )
+    return table
+
+
 def _table(points: list[Point]) -> Table:
-    table = Table(title="order fulfilment, full durability; limit: one commit per transition in the same run")
+    title = "order fulfilment, full durability; limit: one commit per transition in the same run"
+    over_http = any(point.bare_sagas_per_s for point in points)
+    table = Table(title=f"{title}; bare: a client that makes the same three calls" if over_http else title)
     for heading in (
         "store",
+        "participants",
         "work",
         "callers",
         "sagas/s",
@@ -93,11 +149,15 @@ def _table(points: list[Point]) -> Table:
         "MiB",
         "limit/s",
         "ratio",
+        *(("bare/s", "ratio") if over_http else ()),
     ):
-        table.add_column(heading, justify="left" if heading in ("store", "work") else "right", no_wrap=True)
+        table.add_column(
+            heading, justify="left" if heading in ("store", "participants", "work") else "right", no_wrap=True
+        )
     for point in points:
         table.add_row(
             point.store,
+            point.participants,
             point.workload,
             f"{point.concurrency:,}",
             f"{point.sagas_per_s:,.0f}",
@@ -108,5 +168,12 @@ def _table(points: list[Point]) -> Table:
             f"{point.peak_mb:.0f}",
             f"{point.limit_sagas_per_s:,.0f}",
             f"{point.ratio:.2f}",
+            *(_beside_bare(point) if over_http else ()),
         )
     return table
+
+
+def _beside_bare(point: Point) -> tuple[str, str]:
+    if not point.bare_sagas_per_s:
+        return "", ""
+    return f"{point.bare_sagas_per_s:,.0f}", f"{point.bare_ratio:.2f}"

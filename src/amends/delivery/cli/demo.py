@@ -2,7 +2,7 @@
 
 Rules: a demo is the module `examples.NAME.demo`; it takes this process over (exec), so that signals, output and exit
 code are its own. Every demo knows the flags that are handed on here.
-It does not: know any demo, or ship them with the library.
+It does not: know more of a demo than its name, or ship them with the library.
 """
 
 import difflib
@@ -23,7 +23,10 @@ NOT_HERE = (
 
 
 def demo(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which demo: order.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Which demo: order, fulfilment, offer, reservation, booking."),
+    ],
     *,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
     directory: Annotated[

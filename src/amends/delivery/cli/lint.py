@@ -5,19 +5,15 @@ run. Exit 0 without errors (warnings are shown), 1 with errors, 2 when a target 
 It does not: have rules of its own (`amends.definition.lint` has them).
 """
 
-import difflib
-import importlib
-import sys
 from collections.abc import Sequence
-from types import ModuleType
-from typing import Annotated, Any, NamedTuple, TypeGuard
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import typer
 
 from amends.definition import RULES, Finding, Saga
 from amends.definition.lint import lint as findings_of
-from amends.delivery.cli.faults import Unusable
+from amends.delivery.cli.sagas import saga_at
 
 
 class Linted(NamedTuple):
@@ -40,7 +36,6 @@ def lint(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Check saga definitions before they run."""
-    sys.path.insert(0, "")
     linted = [_lint(target) for target in targets]
     if json:
         print(msgspec.json.encode(_document(linted)).decode())
@@ -50,47 +45,8 @@ def lint(
 
 
 def _lint(target: str) -> Linted:
-    saga = _find(target)
+    saga = saga_at(target)
     return Linted(target, saga, findings_of(saga))
-
-
-def _find(target: str) -> "Saga[Any]":
-    module_name, _, path = target.partition(":")
-    if not module_name or not path:
-        raise Unusable(f"{target!r} names no saga; write MODULE:SAGA, such as shop.orders:place_order")
-    module = _import(module_name)
-    found: Any = module
-    for name in path.split("."):
-        found = getattr(found, name, None)
-    if _is_saga(found):
-        return found
-    what = "is not there" if found is None else f"is of type {type(found).__name__}, not a Saga"
-    raise Unusable(f"{target}: {path} {what}; {_sagas_in(module, path)}")
-
-
-def _is_saga(value: object) -> "TypeGuard[Saga[Any]]":
-    return isinstance(value, Saga)
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        # Whatever the module does while it is imported, the user needs one line about it.
-        first = (str(error).splitlines() or [""])[0]
-        raise Unusable(f"{name} cannot be imported: {type(error).__name__}: {first}") from error
-
-
-def _sagas_in(module: ModuleType, wanted: str) -> str:
-    names = [name for name, value in vars(module).items() if _is_saga(value)]
-    near = difflib.get_close_matches(wanted, names, n=1)
-    if near:
-        return f"did you mean {module.__name__}:{near[0]}?"
-    return (
-        f"the sagas of {module.__name__} are {', '.join(names)}"
-        if names
-        else f"{module.__name__} has no saga"
-    )
 
 
 def _lines(linted: Linted) -> list[str]:

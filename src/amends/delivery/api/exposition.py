@@ -1,0 +1,162 @@
+"""The metrics, as Prometheus reads them (text format 0.0.4).
+
+Rules: every metric is in `METRICS` with its type and what it says; `docs/operating.md` lists them all, and a test holds
+the three equal. What counts since this process began ends in `_total`. A saga's and a step's name are labels; a step
+goes without its keys, so that the number of series has a bound.
+It does not: count (`application/metrics.py` does).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from amends.application.metrics import Histogram
+from amends.application.service import Gauges, Service
+
+MEDIA_TYPE = "text/plain"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metric(NamedTuple):
+    """What a metric is."""
+
+    kind: str
+    says: str
+
+
+METRICS: Mapping[str, Metric] = {
+    "amends_sagas_started_total": Metric("counter", "Instances that were started, by saga."),
+    "amends_sagas_completed_total": Metric("counter", "Instances that were completed, by saga."),
+    "amends_sagas_compensated_total": Metric("counter", "Instances that were undone, by saga."),
+    "amends_sagas_abandoned_total": Metric("counter", "Instances that a person gave up, by saga."),
+    "amends_sagas_stuck_total": Metric("counter", "How often something came to wait for a person, by saga."),
+    "amends_sagas_failed_total": Metric("counter", "Compensated and stuck together, by saga."),
+    "amends_sagas": Metric("gauge", "Instances in the list, by saga and status."),
+    "amends_step_seconds": Metric(
+        "histogram", "From a command to its answer, by saga, step, direction, outcome."
+    ),
+    "amends_attempts_total": Metric("counter", "Attempts that were begun, by saga, step and direction."),
+    "amends_faults_total": Metric("counter", "Attempts without a trustworthy answer, by saga and step."),
+    "amends_timer_late_seconds": Metric("histogram", "How late timers were handled."),
+    "amends_commit_transitions": Metric("histogram", "Transitions that were committed together."),
+    "amends_commits_total": Metric("counter", "Commits of the store."),
+    "amends_transitions_total": Metric("counter", "Transitions that were given to the store."),
+    "amends_live": Metric("gauge", "Instances in memory."),
+    "amends_waiting": Metric("gauge", "Callers that wait for room."),
+    "amends_commands_waiting": Metric("gauge", "Commands that wait for their turn, by participant."),
+    "amends_commands_in_flight": Metric(
+        "gauge", "Commands that were sent and are not answered, by participant."
+    ),
+    "amends_log_lag": Metric(
+        "gauge", "Transitions that are durable and not yet taken in, by who follows the log."
+    ),
+    "amends_ready": Metric("gauge", "1 while work may come."),
+    "amends_connections": Metric("gauge", "Open connections of clients."),
+}
+
+Labels = Mapping[str, str]
+
+
+async def exposition(service: Service, *, connections: int) -> str:
+    """Return all metrics."""
+    gauges = service.gauges()
+    text: list[str] = []
+    for name, lines in {
+        **_of_sagas(service),
+        **await _of_lists(service),
+        **_of_steps(service),
+        **_of_engine(service, gauges),
+        **_of_participants(gauges),
+        "amends_connections": [_line("amends_connections", {}, connections)],
+    }.items():
+        metric = METRICS[name]
+        text += [f"# HELP {name} {metric.says}", f"# TYPE {name} {metric.kind}", *lines]
+    return "\n".join(text) + "\n"
+
+
+def _of_sagas(service: Service) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for what in ("started", "completed", "compensated", "abandoned", "stuck", "failed"):
+        name = f"amends_sagas_{what}_total"
+        sagas = sorted(service.meter.sagas.items())
+        found[name] = [_line(name, {"saga": saga}, getattr(counts, what)) for saga, counts in sagas]
+    return found
+
+
+async def _of_lists(service: Service) -> dict[str, list[str]]:
+    if service.queries is None:
+        return {"amends_sagas": []}
+    counts = await service.queries.counts()
+    lines = [
+        _line("amends_sagas", {"saga": saga, "status": status}, number)
+        for saga, statuses in sorted(counts.items())
+        for status, number in sorted(statuses.items())
+    ]
+    return {"amends_sagas": lines}
+
+
+def _of_steps(service: Service) -> dict[str, list[str]]:
+    meter = service.meter
+    durations = [
+        line
+        for key, histogram in sorted(meter.durations.items())
+        for line in _histogram("amends_step_seconds", key._asdict(), histogram)
+    ]
+    attempts = [_line("amends_attempts_total", key._asdict(), n) for key, n in sorted(meter.attempts.items())]
+    # What a fault says is free text; as a label it would make a series of each. The events have it.
+    faults: dict[tuple[str, str], int] = {}
+    for (saga, step, _fault), number in meter.faults.items():
+        faults[saga, step] = faults.get((saga, step), 0) + number
+    return {
+        "amends_step_seconds": durations,
+        "amends_attempts_total": attempts,
+        "amends_faults_total": [
+            _line("amends_faults_total", {"saga": saga, "step": step}, number)
+            for (saga, step), number in sorted(faults.items())
+        ],
+    }
+
+
+def _of_engine(service: Service, gauges: Gauges) -> dict[str, list[str]]:
+    late, commit = "amends_timer_late_seconds", "amends_commit_transitions"
+    return {
+        late: [*_histogram(late, {}, service.meter.lateness)],
+        commit: [*_histogram(commit, {}, service.meter.batches)],
+        "amends_commits_total": [_line("amends_commits_total", {}, gauges.commits)],
+        "amends_transitions_total": [_line("amends_transitions_total", {}, gauges.appended)],
+        "amends_live": [_line("amends_live", {}, gauges.live)],
+        "amends_waiting": [_line("amends_waiting", {}, gauges.waiting)],
+        "amends_log_lag": [
+            _line("amends_log_lag", {"listener": name}, lag) for name, lag in sorted(gauges.lag.items())
+        ],
+        "amends_ready": [_line("amends_ready", {}, int(gauges.is_ready))],
+    }
+
+
+def _of_participants(gauges: Gauges) -> dict[str, list[str]]:
+    return {
+        f"amends_commands_{what}": [
+            _line(f"amends_commands_{what}", {"participant": each.name}, getattr(each, what))
+            for each in gauges.participants
+        ]
+        for what in ("waiting", "in_flight")
+    }
+
+
+def _histogram(name: str, labels: Labels, histogram: Histogram) -> Iterator[str]:
+    below = 0
+    for bound, number in zip(histogram.bounds, histogram.counts, strict=False):
+        below += number
+        yield _line(f"{name}_bucket", {**labels, "le": f"{bound:g}"}, below)
+    yield _line(f"{name}_bucket", {**labels, "le": "+Inf"}, histogram.count)
+    yield _line(f"{name}_sum", labels, histogram.total)
+    yield _line(f"{name}_count", labels, histogram.count)
+
+
+def _line(name: str, labels: Labels, value: float) -> str:
+    shown = ",".join(f'{label}="{escaped(text)}"' for label, text in labels.items())
+    return f"{name}{{{shown}}} {value:.15g}" if shown else f"{name} {value:.15g}"
+
+
+def escaped(text: str) -> str:
+    """Return `text` as a label's value."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

@@ -1,0 +1,209 @@
+"""The service as a process: everything joined, from the first socket to the last connection.
+
+Rules
+- The address is taken first, because participants are told where replies go. Then the server answers: `/health` at
+  once, `/ready` with 503 until the store is open and what was outstanding goes on.
+- SIGTERM or SIGINT: not ready any more, nothing new is let in, what is in progress is answered within its time,
+  streams end, the engine closes. A second signal ends the process there and then; nothing that was answered is lost.
+It does not: read settings (`amends.settings` does), or choose exit codes beyond those of signals (the verb does).
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+from amends import bootstrap
+from amends.application.bindings import needed
+from amends.application.callbacks import Callbacks
+from amends.application.orchestrator import Orchestrator
+from amends.application.registry import Registry
+from amends.application.service import Service
+from amends.bootstrap import Transport
+from amends.core.plan import Defaults
+from amends.definition import Saga
+from amends.delivery.api.call import Answer, Limits
+from amends.delivery.api.connections import Limits as ConnectionLimits, bound
+from amends.delivery.api.cursor import Cursors, key_beside
+from amends.delivery.api.descriptors import Share, share
+from amends.delivery.api.server import Options, Server
+from amends.settings import Settings
+
+CALLBACKS = "/v1/callbacks"
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound to it here
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_log = logging.getLogger(__name__)
+
+
+class Unbound(Exception):
+    """A step needs a participant that the configuration does not name."""
+
+
+class NotServed(Exception):
+    """What the configuration asks for is still to come, or cannot be had here."""
+
+
+async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callable[[str], None]) -> None:
+    """Serve `sagas` until a signal comes; `ready` is told the address once work may come.
+
+    Raises:
+        DefinitionError, ValueError: the definitions cannot be used.
+        Unbound, NotServed, TooFew: the configuration cannot.
+        DefinitionChanged, StoreError, KeyUnusable: the store cannot.
+        OSError: the address cannot be had.
+    """
+    bindings = _bindings(sagas, settings)
+    going = _signalled()
+    async with AsyncExitStack() as stack:
+        sockets = await bound(settings.server.host, settings.server.port)
+        for each in sockets:
+            stack.callback(each.close)
+        shares = share(
+            connections=settings.server.max_connections,
+            participants=len(bindings),
+            lane_width=settings.saga.lane_width,
+        )
+        url = _url(sockets[0])
+        service, callbacks, answer = _service(sagas, settings, bindings, shares, url)
+        server = Server(
+            service=service,
+            callbacks=answer,
+            options=_options(settings, shares),
+        )
+        server.listen(sockets)
+        async with service:
+            callbacks.deliver_to(service.orchestrator)
+            # Not before the store is ours: nothing is left beside a file that was refused.
+            server.open(Cursors(_cursor_key(settings)))
+            ready(url)
+            await going.wait()
+            _log.info("going down: waiting for what is in progress")
+            await server.drain(settings.server.shutdown_timeout.total_seconds())
+        _log.info("stopped")
+
+
+def _service(
+    sagas: "Sequence[Saga[Any]]",
+    settings: Settings,
+    bindings: Sequence[str],
+    shares: Share,
+    url: str,
+) -> tuple[Service, Callbacks, Answer]:
+    server, saga = settings.server, settings.saga
+    public = server.public_url.text.rstrip("/") if server.public_url else url
+    callbacks, answer = bootstrap.mounted_callbacks(
+        public + CALLBACKS, longest_body=server.max_body_size, body_within=server.body_timeout
+    )
+    store, read_model = _stores(settings)
+    orchestrator = Orchestrator(
+        sagas=sagas,
+        store=store,
+        participants=_transports(settings, bindings, callbacks.url, shares.per_participant),
+        namespace=saga.namespace,
+        most_live=saga.most_live,
+        most_waiting=saga.most_waiting,
+        lane_width=min(saga.lane_width, shares.per_participant),
+        defaults=Defaults(
+            timeout=saga.step_timeout, retry=saga.retry.policy(), undo_retry=saga.undo_retry.policy()
+        ),
+    )
+    return bootstrap.service(orchestrator, read_model=read_model), callbacks, answer
+
+
+def _stores(settings: Settings) -> tuple[Any, Any]:
+    """Return the event store and its read model."""
+    url = settings.database.url
+    match url.kind:
+        case "memory":
+            return bootstrap.memory(), bootstrap.memory_read_model()
+        case "sqlite":
+            return bootstrap.sqlite(url.path), bootstrap.sqlite_read_model(f"{url.path}.views")
+        case "postgresql":
+            raise NotServed("database.url: PostgreSQL is still to come; name a file, such as amends.db")
+
+
+def _bindings(sagas: "Sequence[Saga[Any]]", settings: Settings) -> list[str]:
+    """Return the names under `microservices` that some step uses.
+
+    Raises:
+        Unbound: a participant has no service.
+    """
+    used, missing = needed(Registry(sagas).plans, settings.microservices)
+    if missing:
+        told = [f"{name} (of {', '.join(users)})" for name, users in missing.items()]
+        keys = ", ".join(f"microservices.{name}.url" for name in missing)
+        raise Unbound(f"no service is configured for participant {', '.join(told)}: set {keys}")
+    return sorted(used)
+
+
+def _transports(
+    settings: Settings, bindings: Sequence[str], callback_url: str, connections: int
+) -> Mapping[str, Transport]:
+    found: dict[str, Transport] = {}
+    for name in bindings:
+        bound_to = settings.microservices[name]
+        try:
+            found[name] = bootstrap.http(
+                bound_to.url.text,
+                timeout=bound_to.timeout,
+                headers={header: value.reveal() for header, value in bound_to.headers.items()},
+                callback_url=callback_url,
+                connections=connections,
+            )
+        except ValueError as error:
+            raise NotServed(f"microservices.{name}: {error}") from error
+    return found
+
+
+def _options(settings: Settings, shares: Share) -> Options:
+    server = settings.server
+    return Options(
+        connections=ConnectionLimits(
+            most=shares.clients,
+            head=server.max_header_size,
+            head_within=server.header_timeout.total_seconds(),
+            idle_within=server.idle_timeout.total_seconds(),
+        ),
+        limits=Limits(
+            body=server.max_body_size,
+            body_within=server.body_timeout.total_seconds(),
+            longest_wait=server.max_wait.total_seconds(),
+            write_within=max(server.body_timeout, timedelta(seconds=1)).total_seconds(),
+        ),
+        keys=[key.reveal() for key in server.api_keys],
+        full_errors=server.error_detail == "full",
+        log_requests=settings.log.requests,
+    )
+
+
+def _cursor_key(settings: Settings) -> bytes:
+    url = settings.database.url
+    return key_beside(url.path if url.kind == "sqlite" else None)
+
+
+def _url(listening: socket.socket) -> str:
+    address: tuple[Any, ...] = listening.getsockname()
+    host, port = ANYWHERE.get(str(address[0]), str(address[0])), int(address[1])
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _signalled() -> asyncio.Event:
+    """Return what the first signal sets; a second one ends the process."""
+    going = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def come(number: int) -> None:
+        if going.is_set():
+            logging.shutdown()
+            os._exit(128 + number)
+        going.set()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, come, number)
+    return going

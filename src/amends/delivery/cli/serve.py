@@ -1,0 +1,144 @@
+"""`amends serve`: runs sagas and answers over HTTP, until a signal comes.
+
+Rules: what the command line says wins over the environment and the file, and is checked by the same rules. Exit 0 after
+a signal and an orderly end; 2 when it cannot be used as it is (configuration, definitions, address); 1 when the store
+refuses. One line on standard error says that it is ready, and where; no traceback for what a user did.
+It does not: serve (`delivery.api` does).
+"""
+
+import asyncio
+import dataclasses
+import importlib.util
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from amends.delivery.cli.faults import Unusable
+from amends.delivery.cli.sagas import sagas_at
+
+if TYPE_CHECKING:
+    from amends.definition import Saga
+    from amends.settings import Settings
+
+REFUSED = 1
+
+
+def serve(
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODULE:SAGAS]...",
+            help="Such as shop.orders:place_order; a module alone stands for all its sagas.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="FILE", help="Settings; without it, what $AMENDS_CONFIG names."),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", metavar="FILE|URL", help="Where sagas are kept, instead of database.url."),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="Where to listen, instead of server.host.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", min=0, max=65_535, help="The port, instead of server.port; 0 takes a free one."
+        ),
+    ] = None,
+) -> int:
+    """Run sagas as a service."""
+    for module in ("yaml", "aiohttp"):
+        if importlib.util.find_spec(module) is None:
+            raise Unusable(f'serving needs {module}: pip install "amends[server]"')
+    settings = _with_options(_settings(config), store=store, host=host, port=port)
+    sagas = _sagas(targets)
+    return _serve(sagas, settings)
+
+
+def _settings(config: str | None) -> "Settings":
+    from amends.settings import config_file, examine
+
+    examined = examine(config_file(config, os.environ), os.environ)
+    for fault in examined.faults:
+        print(fault, file=sys.stderr)
+    if examined.settings is None:
+        errors = sum(fault.severity == "error" for fault in examined.faults)
+        raise Unusable(
+            f"the configuration cannot be used: {errors} error{'s' if errors > 1 else ''}, see above"
+        )
+    return examined.settings
+
+
+def _with_options(
+    settings: "Settings", *, store: str | None, host: str | None, port: int | None
+) -> "Settings":
+    from amends.settings.agreement import disagreements
+    from amends.settings.database_url import read_database_url
+    from amends.settings.kinds import Wrong, host as host_kind
+
+    server, database = settings.server, settings.database
+    option = "--store"
+    try:
+        if store is not None:
+            database = dataclasses.replace(database, url=read_database_url(store))
+        option = "--host"
+        if host is not None:
+            server = dataclasses.replace(server, host=host_kind().read(host))
+    except Wrong as wrong:
+        raise Unusable(f"{option}: {wrong}") from wrong
+    if port is not None:
+        server = dataclasses.replace(server, port=port)
+    settings = dataclasses.replace(settings, server=server, database=database)
+    for fault in disagreements(settings, {}):
+        if fault.severity == "error":
+            raise Unusable(fault.message)
+    return settings
+
+
+def _sagas(targets: list[str]) -> "list[Saga[Any]]":
+    """Return what the targets name, each definition once."""
+    found: list[Saga[Any]] = []
+    for target in targets:
+        found += [saga for saga in sagas_at(target) if not any(saga is known for known in found)]
+    return found
+
+
+def _serve(sagas: "list[Saga[Any]]", settings: "Settings") -> int:
+    from amends.application.errors import DefinitionUnknown
+    from amends.bootstrap import StoreError
+    from amends.definition.lint import DefinitionError
+    from amends.delivery.api import logs
+    from amends.delivery.api.cursor import KeyUnusable
+    from amends.delivery.api.descriptors import TooFew
+    from amends.delivery.api.running import NotServed, Unbound, run
+
+    logs.configure(settings.log.level, settings.log.format)
+    what = "1 saga" if len(sagas) == 1 else f"{len(sagas)} sagas"
+    where = settings.database.url.path or str(settings.database.url)
+
+    def ready(url: str) -> None:
+        print(f"amends: serving {what} on {url}, store {where}", file=sys.stderr, flush=True)
+
+    try:
+        asyncio.run(run(sagas, settings, ready=ready))
+    except (StoreError, KeyUnusable) as refused:
+        print(f"amends: {refused}", file=sys.stderr)
+        return REFUSED
+    except (DefinitionError, DefinitionUnknown, Unbound, NotServed, TooFew) as wrong:
+        raise Unusable(str(wrong)) from wrong
+    except ValueError as wrong:
+        # Two sagas of one name and version: the registry's own sentence.
+        raise Unusable(str(wrong)) from wrong
+    except OSError as wrong:
+        server = settings.server
+        raise Unusable(
+            f"cannot listen on {server.host} port {server.port}: {wrong.strerror or wrong}"
+        ) from wrong
+    return 0

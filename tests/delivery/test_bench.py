@@ -1,0 +1,73 @@
+"""`amends bench`: every figure is there, against local and against HTTP participants."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FIELDS = {
+    "store",
+    "participants",
+    "workload",
+    "concurrency",
+    "processes",
+    "sagas",
+    "sagas_per_s",
+    "p50_ms",
+    "p99_ms",
+    "cpu_us_per_saga",
+    "bytes_per_saga",
+    "peak_mb",
+    "limit_sagas_per_s",
+    "limit_batched_sagas_per_s",
+    "ratio",
+    "bare_sagas_per_s",
+    "bare_ratio",
+}
+
+
+def bench(*arguments: str, folder: Path) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "amends.delivery.cli.main", "bench", "--json", "--folder", str(folder)]
+    ended = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    points: list[dict[str, Any]] = json.loads(ended.stdout)
+    return points
+
+
+@pytest.mark.parametrize("workload", ["happy", "declined"])
+def test_local_participants_beside_the_limit_of_the_disk(workload: str, tmp_path: Path) -> None:
+    arguments = ("--participants", "local", "--workload", workload, "--concurrency", "10", "--sagas", "200")
+    (point,) = bench(*arguments, folder=tmp_path)
+    assert set(point) == FIELDS
+    assert (point["participants"], point["workload"], point["sagas"]) == ("local", workload, 200)
+    assert point["limit_sagas_per_s"] > 0
+    assert point["ratio"] == pytest.approx(point["sagas_per_s"] / point["limit_sagas_per_s"], abs=0.01)
+    assert point["bare_ratio"] == 0
+    assert 500 < point["bytes_per_saga"] < 10_000
+
+
+@pytest.mark.parametrize("workload", ["happy", "declined"])
+def test_http_participants_beside_a_bare_client(workload: str, tmp_path: Path) -> None:
+    """Every saga ends as its workload says, or the measured process fails."""
+    arguments = ("--participants", "http", "--workload", workload, "--concurrency", "10", "--sagas", "100")
+    (point,) = bench(*arguments, folder=tmp_path)
+    assert set(point) == FIELDS
+    assert point["participants"] == "http"
+    assert point["bare_ratio"] == pytest.approx(point["sagas_per_s"] / point["bare_sagas_per_s"], abs=0.01)
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    bench("--workload", "happy", "--concurrency", "1", "--sagas", "20", folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_starts_over_http_beside_the_bare_library(tmp_path: Path) -> None:
+    """The service is a real process; every start is answered 201, or the measured client fails."""
+    (point,) = bench("--requests", "--concurrency", "5", "--sagas", "100", folder=tmp_path)
+    assert point["concurrency"] == 5
+    assert point["overhead_ms"] == pytest.approx(point["p50_ms"] - point["bare_p50_ms"], abs=0.01)
+    assert point["ratio"] == pytest.approx(point["starts_per_s"] / point["bare_starts_per_s"], abs=0.01)
+    assert list(tmp_path.iterdir()) == []
