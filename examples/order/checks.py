@@ -13,17 +13,18 @@ Does not do: ask how the engine calls the end of a saga (`expect.status`); that 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
-from examples.order.cases import Case, ServiceName
+from examples.order.cases import OrderCase
 from examples.order.messages import amount_due
-
-ZERO = Decimal("0.00")
+from examples.running.example import States, Topic
+from examples.running.money import ZERO
+from examples.running.verdict import Verdict, repeated
 
 
 class StockLevel(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,22 +111,7 @@ class World:
     payment: PaymentState
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """Which checks hold; for each that does not, one line per thing that is wrong."""
-
-    explanations: Mapping[str, tuple[str, ...]]
-
-    @property
-    def checks(self) -> dict[str, bool]:
-        return {name: not wrong for name, wrong in self.explanations.items()}
-
-    @property
-    def passed(self) -> bool:
-        return all(self.checks.values())
-
-
-def check(cases: Sequence[Case], states: Mapping[ServiceName, object]) -> Verdict:
+def check(cases: Sequence[OrderCase], states: States) -> Verdict:
     """Compare what the services hold with what the cases expect."""
     world = World(
         order=msgspec.convert(states["order"], OrderState),
@@ -133,36 +119,37 @@ def check(cases: Sequence[Case], states: Mapping[ServiceName, object]) -> Verdic
         promotion=msgspec.convert(states["promotion"], PromotionState),
         payment=msgspec.convert(states["payment"], PaymentState),
     )
-    explanations = {
-        "order-statuses": _statuses(cases, world.order),
-        "order-transitions": _transitions(cases, world.order),
-        "stock-adds-up": _stock(world.product),
-        "nothing-set-aside": _set_aside(world.product),
-        "goods-taken-for-completed-orders-only": _goods(cases, world.product),
-        "money-adds-up": _money(world.payment),
-        "orders-charged-exactly": _charged(cases, world),
-        "coupons-add-up": _coupons(world.promotion),
-        "coupons-used-by-completed-orders-only": _redeemed(cases, world.promotion),
-        "every-effect-once": _once(world),
-    }
-    return Verdict(explanations={name: tuple(wrong) for name, wrong in explanations.items()})
+    return Verdict.of(
+        {
+            "order-statuses": _statuses(cases, world.order),
+            "order-transitions": _transitions(cases, world.order),
+            "stock-adds-up": _stock(world.product),
+            "nothing-set-aside": _set_aside(world.product),
+            "goods-taken-for-completed-orders-only": _goods(cases, world.product),
+            "money-adds-up": _money(world.payment),
+            "orders-charged-exactly": _charged(cases, world),
+            "coupons-add-up": _coupons(world.promotion),
+            "coupons-used-by-completed-orders-only": _redeemed(cases, world.promotion),
+            "every-effect-once": _once(world),
+        }
+    )
 
 
-def _statuses(cases: Sequence[Case], state: OrderState) -> Iterator[str]:
+def _statuses(cases: Sequence[OrderCase], state: OrderState) -> Iterator[str]:
     found = {order.order_id: order.status for order in state.orders}
     for case in cases:
-        status = found.get(case.order.order_id)
+        status = found.get(case.given.order_id)
         if status != case.expect.business_status:
-            yield f"{case.order.order_id} is {status}, expected {case.expect.business_status} ({case.about})"
+            yield f"{case.given.order_id} is {status}, expected {case.expect.business_status} ({case.about})"
 
 
-def _transitions(cases: Sequence[Case], state: OrderState) -> Iterator[str]:
+def _transitions(cases: Sequence[OrderCase], state: OrderState) -> Iterator[str]:
     for case in cases:
-        steps = [entry.status for entry in state.transitions if entry.order_id == case.order.order_id]
-        approved = ["APPROVED"] if _is_completed(case) else []
+        steps = [entry.status for entry in state.transitions if entry.order_id == case.given.order_id]
+        approved = ["APPROVED"] if case.is_completed else []
         expected = ["CREATED", *approved, case.expect.business_status]
         if steps != expected:
-            yield f"{case.order.order_id} went {' > '.join(steps)}, expected {' > '.join(expected)}"
+            yield f"{case.given.order_id} went {' > '.join(steps)}, expected {' > '.join(expected)}"
 
 
 def _stock(state: ProductState) -> Iterator[str]:
@@ -183,15 +170,15 @@ def _set_aside(state: ProductState) -> Iterator[str]:
             yield f"{entry.reservation_id}: {entry.quantity} of {entry.sku} still {entry.state} for {entry.order_id}"
 
 
-def _goods(cases: Sequence[Case], state: ProductState) -> Iterator[str]:
+def _goods(cases: Sequence[OrderCase], state: ProductState) -> Iterator[str]:
     taken: Counter[tuple[str, str]] = Counter()
     for entry in state.reservations:
         if entry.state == "taken":
             taken[entry.order_id, entry.sku] += entry.quantity
     expected: Counter[tuple[str, str]] = Counter()
     for case in cases:
-        for line in case.order.lines if _is_completed(case) else ():
-            expected[case.order.order_id, line.sku] += line.quantity
+        for line in case.given.lines if case.is_completed else ():
+            expected[case.given.order_id, line.sku] += line.quantity
     for order_id, sku in sorted(taken.keys() | expected.keys()):
         if taken[order_id, sku] != expected[order_id, sku]:
             yield (f"{order_id} took {taken[order_id, sku]} of {sku}, expected {expected[order_id, sku]}")
@@ -208,16 +195,16 @@ def _money(state: PaymentState) -> Iterator[str]:
             )
 
 
-def _charged(cases: Sequence[Case], world: World) -> Iterator[str]:
+def _charged(cases: Sequence[OrderCase], world: World) -> Iterator[str]:
     taken: dict[tuple[str, str], Decimal] = {}
     for entry in world.payment.movements:
         key = entry.order_id, entry.payment_ref
         taken[key] = taken.get(key, ZERO) + entry.taken
     for case in cases:
-        order = case.order
+        order = case.given
         payable = order.total - _discount(order.order_id, world.promotion)
         for payment in order.payments:
-            due = amount_due(order.payments, payment, payable=payable) if _is_completed(case) else ZERO
+            due = amount_due(order.payments, payment, payable=payable) if case.is_completed else ZERO
             paid = taken.pop((order.order_id, payment.payment_ref), ZERO)
             if paid != due:
                 yield f"{order.order_id} was charged {paid} by {payment.payment_ref}, expected {due}"
@@ -239,25 +226,51 @@ def _coupons(state: PromotionState) -> Iterator[str]:
             yield f"{coupon.code} counts {coupon.used} of {coupon.uses} uses, {count} orders have redeemed it"
 
 
-def _redeemed(cases: Sequence[Case], state: PromotionState) -> Iterator[str]:
-    may_redeem = {(case.order.order_id, case.order.coupon) for case in cases if _is_completed(case)}
+def _redeemed(cases: Sequence[OrderCase], state: PromotionState) -> Iterator[str]:
+    may_redeem = {(case.given.order_id, case.given.coupon) for case in cases if case.is_completed}
     for entry in state.redemptions:
         if entry.state == "redeemed" and (entry.order_id, entry.code) not in may_redeem:
             yield f"{entry.redemption_id}: {entry.order_id} has used {entry.code}, but did not complete with it"
 
 
 def _once(world: World) -> Iterator[str]:
-    yield from _repeated((f"reserve {e.sku}", e.order_id) for e in world.product.reservations)
-    yield from _repeated((f"redeem {e.code}", e.order_id) for e in world.promotion.redemptions)
-    yield from _repeated((f"{e.kind} {e.payment_ref}", e.order_id) for e in world.payment.movements)
-    yield from _repeated((f"become {e.status}", e.order_id) for e in world.order.transitions)
+    yield from repeated((f"reserve {e.sku}", e.order_id) for e in world.product.reservations)
+    yield from repeated((f"redeem {e.code}", e.order_id) for e in world.promotion.redemptions)
+    yield from repeated((f"{e.kind} {e.payment_ref}", e.order_id) for e in world.payment.movements)
+    yield from repeated((f"become {e.status}", e.order_id) for e in world.order.transitions)
 
 
-def _repeated(effects: Iterable[tuple[str, str]]) -> Iterator[str]:
-    for (effect, order_id), times in Counter(effects).items():
-        if times > 1:
-            yield f"{effect} happened {times} times for {order_id}"
+def _stock_sentence(states: States) -> str:
+    levels = msgspec.convert(states["product"], ProductState).products
+    pieces = sum(level.initial - level.on_hand for level in levels)
+    what = "1 piece" if pieces == 1 else f"{pieces} pieces"
+    return f"Stock adds up: {what} left the shelves, all for completed orders; nothing is still set aside."
 
 
-def _is_completed(case: Case) -> bool:
-    return case.expect.status == "completed"
+def _money_sentence(states: States) -> str:
+    accounts = msgspec.convert(states["payment"], PaymentState).accounts
+    money = sum(account.initial - account.balance for account in accounts)
+    return (
+        f"Money adds up: {money} left the accounts, exactly what the completed orders cost; all else is back."
+    )
+
+
+TOPICS = (
+    Topic(
+        subject="Stock does",
+        checks=("stock-adds-up", "nothing-set-aside", "goods-taken-for-completed-orders-only"),
+        well=_stock_sentence,
+    ),
+    Topic(subject="Money does", checks=("money-adds-up", "orders-charged-exactly"), well=_money_sentence),
+    Topic(
+        subject="Coupons do",
+        checks=("coupons-add-up", "coupons-used-by-completed-orders-only"),
+        well=lambda _: "Coupons add up: only completed orders have used one.",
+    ),
+    Topic(
+        subject="What the orders went through does",
+        checks=("order-statuses", "order-transitions", "every-effect-once"),
+        well=lambda _: "Each order went through what it should, and nothing happened twice.",
+    ),
+)
+"""What the checks are about, in the order in which it is told."""

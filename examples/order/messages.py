@@ -1,7 +1,8 @@
 """What the order process and its four services say to each other: the order itself, the commands, the replies.
 
 Rules:
-- Every message is a frozen value that refuses unknown fields; `messages` imports nothing but msgspec.
+- Every message is a frozen value that refuses unknown fields; `messages` imports nothing but msgspec and what a sum of
+  money is.
 - Money is a `Decimal` with exactly two decimals, on the wire a string: `"19.90"`, never a JSON number.
 - Every command names the order and, with it, a business key that stays the same when the outcome is unknown:
   order + sku, order + coupon code, order + payment_ref (the payment's method: an order uses each method once).
@@ -20,6 +21,8 @@ from decimal import Decimal
 from typing import Literal
 
 import msgspec
+
+from examples.running.money import ZERO, money, positive
 
 OrderStatus = Literal[
     "CREATED",
@@ -42,26 +45,6 @@ CouponPolicy = Literal["continue", "fail"]
 """What a refused coupon means: go on with the original total, or roll the order back."""
 
 PaymentMethod = Literal["card", "wallet", "voucher"]
-
-CENT = Decimal("0.01")
-LARGEST_SUM = Decimal("999999999.99")
-
-
-def money(amount: Decimal, *, field: str) -> None:
-    """Raise ValueError unless the amount is a sum of money: from 0.00 up, with exactly two decimals."""
-    if not amount.is_finite() or amount.as_tuple().exponent != -2:
-        message = f'{field} must have exactly two decimals, such as "19.90"'
-        raise ValueError(message)
-    if amount < 0 or amount > LARGEST_SUM:
-        message = f"{field} must lie between 0.00 and {LARGEST_SUM}"
-        raise ValueError(message)
-
-
-def positive(number: int, *, field: str) -> None:
-    """Raise ValueError unless the number is 1 or more."""
-    if number < 1:
-        message = f"{field} must be 1 or more"
-        raise ValueError(message)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,9 +103,9 @@ def _faults(order: Order) -> list[str]:
         "each payment method may stand once only": len(set(methods)) == len(methods),
         "a split payment needs a card, which pays the rest": len(methods) < 2 or "card" in methods,
         "total must be the sum of quantity x price": order.total
-        == sum((line.price * line.quantity for line in order.lines), Decimal("0.00")),
+        == sum((line.price * line.quantity for line in order.lines), ZERO),
         "the payments' amounts must add up to total": order.total
-        == sum((payment.amount for payment in order.payments), Decimal("0.00")),
+        == sum((payment.amount for payment in order.payments), ZERO),
     }
     return [fault for fault, holds in checks.items() if not holds]
 

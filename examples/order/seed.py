@@ -4,11 +4,10 @@ Rules: one file for all four, each service takes its own part, once, when its da
 """
 
 from decimal import Decimal
-from pathlib import Path
 
 import msgspec
 
-from examples.order.messages import money, positive
+from examples.running.money import money, positive
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,12 +49,3 @@ class Seed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     coupons: tuple[Coupon, ...] = ()
     accounts: tuple[Account, ...] = ()
     customers_on_hold: tuple[str, ...] = ()
-
-
-def load_seed(path: Path) -> Seed:
-    """Read a seed file; ValueError says what is wrong with it."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Seed)
-    except (OSError, msgspec.MsgspecError) as error:
-        message = f"the seed {path} cannot be used: {error}"
-        raise ValueError(message) from error

@@ -1,7 +1,7 @@
 """Runs orders through lives that end at crash points, and looks whether everything adds up.
 
 Rules
-- The services are real processes with databases of their own (the fleet of examples/order); the engine is a real
+- The services are real processes with databases of their own (those of examples/order); the engine is a real
   process over a SQLite file; the kills are SIGKILL.
 - A run is one order over one store file. Its first lives are killed at the points that it was given; the last goes to
   the end. A life that ends although it should have been killed means that the point was not reached.
@@ -23,9 +23,10 @@ from typing import Self
 import aiohttp
 import msgspec
 
-from examples.order.cases import SERVICES, Case, ServiceName
-from examples.order.checks import Verdict, check
-from examples.order.fleet import Fleet
+from examples.order.cases import SERVICES, OrderCase
+from examples.order.checks import check
+from examples.running.fleet import Fleet
+from examples.running.verdict import Verdict
 from tests.crash.engine_process import Life
 from tests.crash.orders import SEED, WAYS
 from tests.crash.points import Point
@@ -99,7 +100,7 @@ class Expedition:
         self._abreast = abreast
         self._stack = AsyncExitStack()
         self._engines: asyncio.Queue[EngineProcess] = asyncio.Queue()
-        self._cases: list[Case] = []
+        self._cases: list[OrderCase] = []
         self.tally = Tally()
 
     async def __aenter__(self) -> Self:
@@ -107,7 +108,9 @@ class Expedition:
         seed = self._directory / "seed.json"
         seed.write_bytes(msgspec.json.encode(SEED))
         self._client = await self._stack.enter_async_context(aiohttp.ClientSession())
-        self._fleet = await self._stack.enter_async_context(Fleet(directory=self._directory, seed=seed))
+        self._fleet = await self._stack.enter_async_context(
+            Fleet(directory=self._directory, services=SERVICES, seed=seed)
+        )
         for _ in range(self._abreast):
             engine = EngineProcess()
             self._stack.push_async_callback(engine.stop)
@@ -127,13 +130,13 @@ class Expedition:
         finally:
             self._engines.put_nowait(engine)
 
-    async def run_with_participant_killed(self, way: str, service: ServiceName, command: str) -> None:
+    async def run_with_participant_killed(self, way: str, service: str, command: str) -> None:
         """Take an order this way; the service is killed when it has acted on the command and not answered."""
         case = self._place(way)
-        order_id = case.order.order_id
+        order_id = case.given.order_id
         before = self._fleet.restarts(service)
-        await self._post("order", "/orders", case.order)
-        await self._post(service, "/misbehave", {"command": command, "order_id": order_id, "how": "crash"})
+        await self._post("order", "/orders", case.given)
+        await self._post(service, "/misbehave", {"command": command, "instance": order_id, "how": "crash"})
         engine = await self._engines.get()
         try:
             await self._to_the_end(engine, case, f"{way}, {service} killed at {command}", [])
@@ -145,7 +148,7 @@ class Expedition:
 
     async def check_books(self) -> Verdict:
         """Compare what the services hold with what the orders should have left there."""
-        states: dict[ServiceName, object] = {}
+        states: dict[str, object] = {}
         for service in SERVICES:
             async with self._client.get(f"{self._fleet.url(service)}/state") as response:
                 states[service] = await response.json()
@@ -154,7 +157,7 @@ class Expedition:
             self.tally.wrong += [f"{name}: {line}" for line in lines[:5]]
         return verdict
 
-    def _place(self, way: str) -> Case:
+    def _place(self, way: str) -> OrderCase:
         case = WAYS[way](f"{way}-{len(self._cases) + 1:05}")
         self._cases.append(case)
         self.tally.runs += 1
@@ -162,12 +165,14 @@ class Expedition:
 
     async def _run(self, engine: EngineProcess, way: str, points: Sequence[Point]) -> int:
         case = self._place(way)
-        await self._post("order", "/orders", case.order)
+        await self._post("order", "/orders", case.given)
         name = f"{way}, killed {' and '.join(str(point) for point in points) or 'never'}"
         return await self._to_the_end(engine, case, name, points)
 
-    async def _to_the_end(self, engine: EngineProcess, case: Case, name: str, points: Sequence[Point]) -> int:
-        store = self._directory / f"{case.order.order_id}.db"
+    async def _to_the_end(
+        self, engine: EngineProcess, case: OrderCase, name: str, points: Sequence[Point]
+    ) -> int:
+        store = self._directory / f"{case.given.order_id}.db"
         services = {str(service): self._fleet.commands(service) for service in SERVICES}
         is_acknowledged = False
         reached = 0
@@ -176,7 +181,7 @@ class Expedition:
             life = Life(
                 store=str(store),
                 services=services,
-                order=case.order,
+                order=case.given,
                 point=point,
                 is_acknowledged=is_acknowledged,
             )
@@ -192,18 +197,18 @@ class Expedition:
                 continue
             self._judge(case, name, said, store)
             return reached
-        self.tally.wrong.append(f"{case.order.order_id} ({name}) did not end in {MOST_LIVES} lives")
+        self.tally.wrong.append(f"{case.given.order_id} ({name}) did not end in {MOST_LIVES} lives")
         return reached
 
-    def _judge(self, case: Case, name: str, said: list[str], store: Path) -> None:
+    def _judge(self, case: OrderCase, name: str, said: list[str], store: Path) -> None:
         expected = f"ended {case.expect.status} {case.expect.business_status}"
         if expected not in said or said[-1] != "exit 0":
-            self.tally.wrong.append(f"{case.order.order_id} ({name}): expected {expected!r}, it said {said}")
-        self.tally.wrong += [f"{case.order.order_id} ({name}): {fault}" for fault in faults_of(store)]
+            self.tally.wrong.append(f"{case.given.order_id} ({name}): expected {expected!r}, it said {said}")
+        self.tally.wrong += [f"{case.given.order_id} ({name}): {fault}" for fault in faults_of(store)]
         for file in store.parent.glob(f"{store.name}*"):
             file.unlink()
 
-    async def _post(self, service: ServiceName, path: str, document: object) -> None:
+    async def _post(self, service: str, path: str, document: object) -> None:
         await self._fleet.up(service)
         body = msgspec.json.encode(document)
         headers = {"Content-Type": "application/json"}

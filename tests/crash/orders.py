@@ -8,9 +8,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-from examples.order.cases import Case, Expected, ServiceName
+from examples.order.cases import OrderCase
 from examples.order.messages import CancelledStatus, CouponPolicy, Line, Order, Payment
 from examples.order.seed import Account, Coupon, Product, Seed
+from examples.running.cases import Case, Expected
 
 SEED: Final = Seed(
     products=(
@@ -71,37 +72,37 @@ def _order(
     )
 
 
-WAYS: Final[dict[str, Callable[[str], Case]]] = {
-    "happy": lambda order_id: Case(about="happy", order=_order(order_id), expect=COMPLETED),
+WAYS: Final[dict[str, Callable[[str], OrderCase]]] = {
+    "happy": lambda order_id: Case(about="happy", given=_order(order_id), expect=COMPLETED),
     "declined": lambda order_id: Case(
-        about="declined", order=_order(order_id, payments=(POOR,)), expect=_undone("PAYMENT_FAILED")
+        about="declined", given=_order(order_id, payments=(POOR,)), expect=_undone("PAYMENT_FAILED")
     ),
     "split": lambda order_id: Case(
         about="split payment with a coupon",
-        order=_order(order_id, payments=SPLIT, coupon="TEN"),
+        given=_order(order_id, payments=SPLIT, coupon="TEN"),
         expect=COMPLETED,
     ),
     "split-declined": lambda order_id: Case(
         about="one part of a split payment is declined",
-        order=_order(order_id, payments=SPLIT_EMPTY, coupon="TEN"),
+        given=_order(order_id, payments=SPLIT_EMPTY, coupon="TEN"),
         expect=_undone("PAYMENT_FAILED"),
     ),
     "approval-refused": lambda order_id: Case(
         about="approval refused",
-        order=_order(order_id, customer="mallory"),
+        given=_order(order_id, customer="mallory"),
         expect=_undone("APPROVAL_REFUSED"),
     ),
     "coupon-refused": lambda order_id: Case(
         about="coupon refused",
-        order=_order(order_id, coupon="NOPE", coupon_policy="fail"),
+        given=_order(order_id, coupon="NOPE", coupon_policy="fail"),
         expect=_undone("COUPON_REJECTED"),
     ),
     "coupon-tolerated": lambda order_id: Case(
-        about="coupon refused, goes on", order=_order(order_id, coupon="NOPE"), expect=COMPLETED
+        about="coupon refused, goes on", given=_order(order_id, coupon="NOPE"), expect=COMPLETED
     ),
 }
 
-COMMANDS: Final[tuple[tuple[str, ServiceName, str], ...]] = (
+COMMANDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("split", "product", "reserve-stock"),
     ("split", "promotion", "redeem-coupon"),
     ("split", "payment", "charge"),

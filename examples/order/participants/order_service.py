@@ -30,8 +30,8 @@ from examples.order.messages import (
     OrderCompleted,
     OrderStatus,
 )
-from examples.order.participants.process import Service, json_response, read_json, run
 from examples.order.seed import Seed
+from examples.running.process import Service, json_response, read_json, run
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS placed_order (
@@ -175,7 +175,9 @@ def routes(application: web.Application, database: Database) -> None:
 
 SERVICE = Service(
     name="order-service",
+    key="order_id",
     schema=SCHEMA,
+    seed=Seed,
     plant=plant,
     handlers=handlers(
         do("approve-order", ApproveOrder, approve),

@@ -8,13 +8,13 @@ Rules:
 
 import sqlite3
 import sys
-from decimal import Decimal
 
 from amends.participant import Command, Refused, Succeeded, do, undo
 from amends.participant.handlers import handlers
-from examples.order.messages import CENT, Charge, Charged, Refund, Refunded
-from examples.order.participants.process import Service, run
+from examples.order.messages import Charge, Charged, Refund, Refunded
 from examples.order.seed import Seed
+from examples.running.money import from_cents, to_cents
+from examples.running.process import Service, run
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS account (
@@ -46,7 +46,10 @@ AND NOT EXISTS (SELECT 1 FROM movement WHERE gives_back = charge.movement_id)
 def plant(connection: sqlite3.Connection, seed: Seed) -> None:
     connection.executemany(
         "INSERT INTO account (account, initial, balance) VALUES (?, ?, ?)",
-        [(account.account, _cents(account.balance), _cents(account.balance)) for account in seed.accounts],
+        [
+            (account.account, to_cents(account.balance), to_cents(account.balance))
+            for account in seed.accounts
+        ],
     )
 
 
@@ -54,7 +57,7 @@ def charge(connection: sqlite3.Connection, _: Command, wanted: Charge) -> Succee
     row = connection.execute("SELECT balance FROM account WHERE account = ?", (wanted.account,)).fetchone()
     if row is None:
         return Refused("unknown-account", f"there is no account {wanted.account}")
-    cents = _cents(wanted.amount)
+    cents = to_cents(wanted.amount)
     if row[0] < cents:
         return Refused("declined", f"the funds of {wanted.account} do not suffice for {wanted.amount}")
     connection.execute("UPDATE account SET balance = balance - ? WHERE account = ?", (cents, wanted.account))
@@ -67,8 +70,8 @@ def charge(connection: sqlite3.Connection, _: Command, wanted: Charge) -> Succee
 def refund(connection: sqlite3.Connection, _: Command, back: Refund) -> Succeeded[Refunded] | Refused:
     key = (back.order_id, back.payment_ref, back.payment_id, back.payment_id)
     for movement_id, account, cents in connection.execute(_OPEN_CHARGES, key).fetchall():
-        if cents != _cents(back.amount):
-            charged = _amount(cents)
+        if cents != to_cents(back.amount):
+            charged = from_cents(cents)
             return Refused("amount-differs", f"{charged} was charged, {back.amount} is asked back")
         connection.execute("UPDATE account SET balance = balance + ? WHERE account = ?", (cents, account))
         connection.execute(_MOVE, ("refund", back.order_id, back.payment_ref, account, cents, movement_id))
@@ -82,7 +85,8 @@ def state(connection: sqlite3.Connection) -> dict[str, object]:
     )
     return {
         "accounts": [
-            {"account": row[0], "initial": _amount(row[1]), "balance": _amount(row[2])} for row in accounts
+            {"account": row[0], "initial": from_cents(row[1]), "balance": from_cents(row[2])}
+            for row in accounts
         ],
         "movements": [
             {
@@ -91,24 +95,18 @@ def state(connection: sqlite3.Connection) -> dict[str, object]:
                 "order_id": row[2],
                 "payment_ref": row[3],
                 "account": row[4],
-                "amount": _amount(row[5]),
+                "amount": from_cents(row[5]),
             }
             for row in movements
         ],
     }
 
 
-def _cents(amount: Decimal) -> int:
-    return int(amount / CENT)
-
-
-def _amount(cents: int) -> Decimal:
-    return cents * CENT
-
-
 SERVICE = Service(
     name="payment-service",
+    key="order_id",
     schema=SCHEMA,
+    seed=Seed,
     plant=plant,
     handlers=handlers(do("charge", Charge, charge), undo("refund", Refund, refund)),
     declined={"charge": "declined", "refund": "declined"},

@@ -24,8 +24,8 @@ from examples.order.messages import (
     TakeStock,
     UnconfirmStock,
 )
-from examples.order.participants.process import Service, run
 from examples.order.seed import Seed
+from examples.running.process import Service, run
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS product (
@@ -137,7 +137,9 @@ def state(connection: sqlite3.Connection) -> dict[str, object]:
 
 SERVICE = Service(
     name="product-service",
+    key="order_id",
     schema=SCHEMA,
+    seed=Seed,
     plant=plant,
     handlers=handlers(
         do("reserve-stock", ReserveStock, reserve),

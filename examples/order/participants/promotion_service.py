@@ -12,9 +12,10 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from amends.participant import Command, Refused, Succeeded, do, undo
 from amends.participant.handlers import handlers
-from examples.order.messages import CENT, CancelCoupon, CouponCancelled, CouponRedeemed, RedeemCoupon
-from examples.order.participants.process import Service, run
+from examples.order.messages import CancelCoupon, CouponCancelled, CouponRedeemed, RedeemCoupon
 from examples.order.seed import Seed
+from examples.running.money import CENT
+from examples.running.process import Service, run
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS coupon (
@@ -103,7 +104,9 @@ def state(connection: sqlite3.Connection) -> dict[str, object]:
 
 SERVICE = Service(
     name="promotion-service",
+    key="order_id",
     schema=SCHEMA,
+    seed=Seed,
     plant=plant,
     handlers=handlers(
         do("redeem-coupon", RedeemCoupon, redeem),

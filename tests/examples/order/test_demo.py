@@ -5,98 +5,35 @@ import fcntl
 import os
 import pty
 import re
-import select
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from examples.order.cases import ORDERS, SERVICES, load_cases
-from examples.order.demo import GO_ON
-from examples.order.fleet import ROOT
-from examples.order.progress import ENDS_AS_EXPECTED, Result
+from examples.order.demo import EXAMPLE
+from examples.running.main import GO_ON
+from examples.running.progress import ENDS_AS_EXPECTED, Result
+from tests.examples.running.watched import (
+    HAS_MOVED,
+    IS_PROCESS,
+    Demo,
+    environment,
+    read_until,
+    rest_of,
+    result_of,
+    wait_for_end,
+)
 
 QUICK = ("order-01", "order-04", "order-08", "order-14", "order-16", "order-32")
 SLOW = ("order-22", "order-34")
 """A service does not answer once: these take a few seconds."""
 SILENT = ("order-22", "order-23", "order-24", "order-25")
 """Services that never answer: these take many seconds, in which something can be killed."""
-IS_PROCESS = re.compile(r"the orchestrator is process (\d+)")
-HAS_MOVED = re.compile(r"s  [1-9]\d* of \d+ orders at their end")
-
-
-def command(directory: Path, *flags: str | Path) -> list[str]:
-    start = [sys.executable, "-m", "amends.delivery.cli.main", "demo", "order"]
-    return [*start, "--directory", str(directory), *map(str, flags)]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
-
-
-def demo(directory: Path, *flags: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(directory, *flags), env=environment(), capture_output=True, text=True, check=False
-    )
-
-
-@contextlib.contextmanager
-def started(directory: Path, *flags: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """The demo on its way, its lines to be read one by one."""
-    with subprocess.Popen(
-        command(directory, *flags),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def read_until(process: subprocess.Popen[str], wanted: re.Pattern[str]) -> re.Match[str]:
-    assert process.stdout is not None
-    seen: list[str] = []
-    for line in process.stdout:
-        seen.append(line)
-        if found := wanted.search(line):
-            return found
-    assert process.stderr is not None
-    raise AssertionError(f"no line like {wanted.pattern} in {seen}, {process.stderr.read()}")
-
-
-def rest_of(process: subprocess.Popen[str]) -> str:
-    output, errors = process.communicate()
-    assert process.returncode == 0, output + errors
-    return output
-
-
-def some_of(orders: Sequence[str], path: Path) -> Path:
-    lines = ORDERS.read_text("utf-8").splitlines()
-    named = {case.order.order_id: line for case, line in zip(load_cases(), lines, strict=True)}
-    path.write_text("".join(f"{named[order]}\n" for order in orders), "utf-8")
-    return path
-
-
-def result_of(finished: subprocess.CompletedProcess[str]) -> Result:
-    assert finished.stderr == ""
-    return msgspec.json.decode(finished.stdout, type=Result)
-
-
-def assert_all_is_well(finished: subprocess.CompletedProcess[str], *, orders: Sequence[str]) -> None:
-    result = result_of(finished)
-    assert (finished.returncode, result.ok) == (0, True), [
-        n for n, holds in result.checks.items() if not holds
-    ]
-    expected = {case.order.order_id: case.expect for case in load_cases()}
-    ends = {saga.id: (saga.status, saga.business_status) for saga in result.sagas}
-    assert ends == {order: (expected[order].status, expected[order].business_status) for order in orders}
+DEMO = Demo(EXAMPLE)
+demo = DEMO.run
+started = DEMO.started
 
 
 @pytest.fixture
@@ -106,27 +43,27 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def quick(tmp_path: Path) -> Path:
-    return some_of(QUICK, tmp_path / "quick.jsonl")
+    return DEMO.some_of(QUICK, tmp_path / "quick.jsonl")
 
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Path:
-    return some_of(QUICK + SLOW, tmp_path / "slow.jsonl")
+    return DEMO.some_of(QUICK + SLOW, tmp_path / "slow.jsonl")
 
 
 @pytest.fixture
 def silent(tmp_path: Path) -> Path:
-    return some_of(QUICK + SILENT, tmp_path / "silent.jsonl")
+    return DEMO.some_of(QUICK + SILENT, tmp_path / "silent.jsonl")
 
 
 # --- what it says ----------------------------------------------------------------------------------------------
 
 
 def test_every_order_of_the_demo_ends_as_it_should(directory: Path) -> None:
-    orders = [case.order.order_id for case in load_cases()]
+    orders = [case.given.order_id for case in EXAMPLE.load()]
     assert len(orders) >= 20
     finished = demo(directory, "--json")
-    assert_all_is_well(finished, orders=orders)
+    DEMO.assert_all_is_well(finished, ids=orders)
     document = msgspec.json.decode(finished.stdout, type=dict[str, object])
     assert list(document) == ["sagas", "checks", "ok"]
     undone = {saga.id: saga.undone for saga in result_of(finished).sagas}
@@ -143,8 +80,8 @@ def test_without_a_terminal_it_says_in_plain_lines_what_became_of_the_orders(
     assert (finished.returncode, finished.stderr) == (0, "")
     assert IS_PROCESS.search(finished.stdout)
     assert re.search(r"order-14 .* compensated +PAYMENT_FAILED +5 +4 +\d+\.\d s", finished.stdout)
-    bought = [case for case in load_cases() if case.order.order_id in {"order-01", "order-04"}]
-    pieces = sum(line.quantity for case in bought for line in case.order.lines)
+    bought = [case for case in EXAMPLE.load() if case.given.order_id in {"order-01", "order-04"}]
+    pieces = sum(line.quantity for case in bought for line in case.given.lines)
     assert f"Stock adds up: {pieces} pieces left the shelves" in finished.stdout
     assert "Money adds up: " in finished.stdout
     assert "2 of 6 orders completed, 4 were undone. All is well." in finished.stdout
@@ -156,7 +93,7 @@ def test_in_a_terminal_the_orders_on_their_way_are_drawn_in_place(directory: Pat
     controller, terminal = pty.openpty()
     env = {**environment(), "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30", "LC_ALL": "C.UTF-8"}
     with subprocess.Popen(
-        command(directory, "--input", slow), env=env, stdin=terminal, stdout=terminal, stderr=terminal
+        DEMO.command(directory, "--input", slow), env=env, stdin=terminal, stdout=terminal, stderr=terminal
     ) as process:
         os.close(terminal)
         shown = read_terminal(controller)
@@ -218,26 +155,12 @@ def test_a_demo_that_is_killed_leaves_nobody_behind_and_the_next_goes_on(
 ) -> None:
     with started(directory, "--input", silent) as process:
         read_until(process, HAS_MOVED)
-        left = [
-            int(path.read_text())
-            for path in (directory / f"{name}.pid" for name in ("orchestrator", *SERVICES))
-        ]
+        left = DEMO.processes(directory)
         process.kill()
     for number in left:
         wait_for_end(number)
     finished = demo(directory, "--json")
-    assert_all_is_well(finished, orders=QUICK + SILENT)
-
-
-def wait_for_end(number: int) -> None:
-    """Return when the process has ended; one that lives on after a minute is a failure."""
-    with contextlib.suppress(ProcessLookupError):
-        descriptor = os.pidfd_open(number)
-        try:
-            ended, _, _ = select.select([descriptor], [], [], 60)
-        finally:
-            os.close(descriptor)
-        assert ended, f"process {number} lives on"
+    DEMO.assert_all_is_well(finished, ids=QUICK + SILENT)
 
 
 def test_the_next_run_starts_at_once_although_the_killed_one_is_still_letting_go(
@@ -282,9 +205,9 @@ def test_a_reader_that_goes_away_ends_it_quietly(directory: Path, silent: Path) 
 def test_a_finished_run_is_replaced_or_put_aside(directory: Path, quick: Path) -> None:
     assert demo(directory, "--input", quick, "--json").returncode == 0
     first = (directory / "saga.db").stat().st_ino
-    assert_all_is_well(demo(directory, "--input", quick, "--json"), orders=QUICK)
+    DEMO.assert_all_is_well(demo(directory, "--input", quick, "--json"), ids=QUICK)
     assert not (directory / "earlier-1").exists()
-    assert_all_is_well(demo(directory, "--input", quick, "--json", "--keep"), orders=QUICK)
+    DEMO.assert_all_is_well(demo(directory, "--input", quick, "--json", "--keep"), ids=QUICK)
     assert (directory / "earlier-1" / "saga.db").stat().st_ino != first
     assert Result(**msgspec.json.decode((directory / "earlier-1" / "result.json").read_bytes())).ok
 
@@ -298,7 +221,7 @@ def test_an_interrupted_run_keeps_its_input_unless_it_is_begun_anew(
     refused = demo(directory, "--input", quick)
     assert refused.returncode == 2
     assert "has another input; --fresh begins a new one" in refused.stderr
-    assert_all_is_well(demo(directory, "--input", quick, "--fresh", "--json"), orders=QUICK)
+    DEMO.assert_all_is_well(demo(directory, "--input", quick, "--fresh", "--json"), ids=QUICK)
 
 
 def test_a_directory_that_is_in_use_or_someone_elses_is_left_alone(directory: Path, quick: Path) -> None:
@@ -333,7 +256,7 @@ def test_an_input_that_is_no_input_is_refused_before_anything_is_done(
 ) -> None:
     path = tmp_path / "input.jsonl"
     if content == "twice":
-        some_of(["order-01", "order-01"], path)
+        DEMO.some_of(["order-01", "order-01"], path)
     elif isinstance(content, bytes):
         path.write_bytes(content)
     elif content is not None:

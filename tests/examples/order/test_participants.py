@@ -13,19 +13,23 @@ import msgspec
 import pytest
 from aiohttp import ClientSession
 
-from examples.order.cases import SEED, SERVICES, Case, Misbehaving, ServiceName, load_cases
+from examples.order.cases import SEED, SERVICES, OrderCase
 from examples.order.checks import check
-from examples.order.fleet import ROOT, DirectoryInUse, Fleet
+from examples.order.demo import EXAMPLE
 from examples.order.messages import CancelOrder, Charge, Order, Payment, Refund, ReserveStock, amount_due
-from examples.order.seed import load_seed
-from tests.examples.order.walk import Caller, headers_of, walk
+from examples.order.seed import Seed
+from examples.running.fleet import ROOT, DirectoryInUse, Fleet
+from examples.running.misbehaviour import How
+from examples.running.seed import load_seed
+from tests.examples.order.walk import walk
+from tests.examples.running.calls import Caller, headers_of
 
-States = dict[ServiceName, dict[str, list[dict[str, object]]]]
+States = dict[str, dict[str, list[dict[str, object]]]]
 
 
 @pytest.fixture
 async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
-    async with Fleet(directory=tmp_path, seed=SEED) as started:
+    async with Fleet(directory=tmp_path, services=SERVICES, seed=SEED) as started:
         yield started
 
 
@@ -55,22 +59,18 @@ async def balance(caller: Caller, account: str = "card-ada") -> object:
 
 
 async def misbehave(
-    caller: Caller, service: ServiceName, command: str, how: str, *, times: int = 1, seconds: float = 0.0
+    caller: Caller, service: str, command: str, how: How, *, times: int = 1, seconds: float = 0.0
 ) -> None:
-    ordered = msgspec.convert(
-        {"service": service, "command": command, "how": how, "times": times, "seconds": seconds}, Misbehaving
-    )
-    answer = await caller.post(service, "/misbehave", ordered.for_order("o1"))
-    assert answer.status == 204
+    await caller.misbehave(service, command, how, instance="o1", times=times, seconds=seconds)
 
 
 # --- all cases -----------------------------------------------------------------------------------------------
 
 
 async def test_every_case_ends_as_expected_and_every_tampering_shows(caller: Caller) -> None:
-    cases = load_cases()
+    cases = EXAMPLE.load()
     assert len(cases) >= 24
-    assert len({case.order.order_id for case in cases}) == len(cases)
+    assert len({case.given.order_id for case in cases}) == len(cases)
     await asyncio.gather(*(walk(caller, case) for case in cases))
     states = await states_of(caller)
     verdict = check(cases, states)
@@ -178,7 +178,7 @@ async def test_unavailable_answers_503_so_many_times_and_survives_a_restart(call
 
 
 async def test_an_order_is_placed_once_and_cancelled_without_a_do(caller: Caller) -> None:
-    order = load_cases()[0].order
+    order = EXAMPLE.load()[0].given
     placed = [(await caller.post("order", "/orders", order)).status for _ in range(2)]
     other = msgspec.structs.replace(order, customer="somebody else")
     assert [*placed, (await caller.post("order", "/orders", other)).status] == [201, 200, 409]
@@ -222,12 +222,12 @@ def pid_files(directory: Path) -> list[Path]:
 
 
 async def test_a_second_fleet_goes_on_where_the_first_ended(tmp_path: Path) -> None:
-    async with Fleet(directory=tmp_path, seed=SEED) as fleet, ClientSession() as client:
+    async with Fleet(directory=tmp_path, services=SERVICES, seed=SEED) as fleet, ClientSession() as client:
         await Caller(fleet, client).send("payment", "charge", charge(), saga="s1", step="pay")
         with pytest.raises(DirectoryInUse, match="another fleet"):
-            await Fleet(directory=tmp_path).start()
+            await Fleet(directory=tmp_path, services=SERVICES).start()
     assert not pid_files(tmp_path)
-    async with Fleet(directory=tmp_path, seed=SEED) as fleet, ClientSession() as client:
+    async with Fleet(directory=tmp_path, services=SERVICES, seed=SEED) as fleet, ClientSession() as client:
         caller = Caller(fleet, client)
         answer = await caller.send("payment", "charge", charge(), saga="s1", step="pay")
         assert answer.body == b'{"payment_id":"P-1"}'
@@ -265,7 +265,7 @@ def test_a_bad_seed_is_named_and_nothing_starts(tmp_path: Path) -> None:
     seed = tmp_path / "seed.json"
     seed.write_text('{"accounts": [{"account": "a", "balance": 1.5}]}')
     with pytest.raises(ValueError, match="two decimals"):
-        load_seed(seed)
+        load_seed(seed, Seed)
 
 
 # --- money ---------------------------------------------------------------------------------------------------
@@ -307,14 +307,14 @@ def test_the_card_pays_what_the_fixed_parts_leave(
     ],
 )
 def test_an_order_that_does_not_add_up_is_refused(change: dict[str, object], says: str) -> None:
-    fields = {**msgspec.to_builtins(load_cases()[0].order), **change}
+    fields = {**msgspec.to_builtins(EXAMPLE.load()[0].given), **change}
     with pytest.raises(msgspec.ValidationError, match=says):
         msgspec.convert(fields, Order)
 
 
 def test_a_case_that_is_wrong_is_named_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "orders.jsonl"
-    case: Case = load_cases()[0]
+    case: OrderCase = EXAMPLE.load()[0]
     path.write_bytes(msgspec.json.encode(case) + b'\n{"order": 1}\n')
     with pytest.raises(ValueError, match=r"orders\.jsonl:2: "):
-        load_cases(path)
+        EXAMPLE.load(path)

@@ -11,7 +11,8 @@ from amends.core.outcome import Failed, Refused
 from amends.core.plan import StepPlace, compile_saga
 from amends.definition import Cause, Rollback, Saga, fingerprint, lint
 from amends.definition.shape import shape
-from examples.order.cases import SERVICES, Case, load_cases
+from examples.order.cases import SERVICES, OrderCase
+from examples.order.demo import EXAMPLE
 from examples.order.messages import (
     Charged,
     CouponPolicy,
@@ -445,9 +446,9 @@ def test_the_participants_are_the_four_services() -> None:
     assert sorted(PLAN.participants) == sorted(SERVICES)
 
 
-@pytest.mark.parametrize("case", load_cases(), ids=lambda case: case.about)
-def test_an_order_of_the_demo_can_start_a_saga(case: Case) -> None:
-    data = OrderData(order=case.order)
+@pytest.mark.parametrize("case", EXAMPLE.load(), ids=lambda case: case.about)
+def test_an_order_of_the_demo_can_start_a_saga(case: OrderCase) -> None:
+    data = OrderData(order=case.given)
     assert PLAN.decoders[""](msgspec.json.encode(data)) == data
 
 

@@ -8,14 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
-from urllib.parse import quote
 
 import msgspec
-from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from amends.participant import Direction
-from examples.order.cases import Case, ServiceName
-from examples.order.fleet import Fleet
+from examples.order.cases import OrderCase
 from examples.order.messages import (
     ApproveOrder,
     CancelCoupon,
@@ -37,22 +33,9 @@ from examples.order.messages import (
     UnconfirmStock,
     amount_due,
 )
+from tests.examples.running.calls import Caller
 
-TIMEOUT = 1.0
-PATIENCE = 30.0
-ATTEMPTS = 4
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the last attempt brought; no status means that nobody answered."""
-
-    status: int | None
-    body: bytes
-
-
-NOBODY = Answer(None, b"")
 
 
 class RolledBack(Exception):
@@ -63,83 +46,17 @@ class RolledBack(Exception):
         self.status: CancelledStatus = status
 
 
-class Caller:
-    """Sends commands to the services of a fleet, again when nobody answers."""
-
-    def __init__(self, fleet: Fleet, client: ClientSession) -> None:
-        self.fleet, self.client = fleet, client
-
-    async def send(
-        self,
-        service: ServiceName,
-        name: str,
-        payload: msgspec.Struct,
-        *,
-        saga: str,
-        step: str,
-        undo: bool = False,
-    ) -> Answer:
-        answer = NOBODY
-        for attempt in range(1, ATTEMPTS + 1):
-            headers = headers_of(saga, step, "undo" if undo else "do", attempt)
-            answer = await self._when_up(service, name, msgspec.json.encode(payload), headers)
-            if answer.status is not None and answer.status < 500:
-                break
-        return answer
-
-    async def _when_up(self, service: ServiceName, name: str, body: bytes, headers: dict[str, str]) -> Answer:
-        """A service that died is started again by its fleet; what it was asked is asked again."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                try:
-                    return await self._once(service, name, body, headers)
-                except ClientError:
-                    await self.fleet.up(service)
-
-    async def _once(self, service: ServiceName, name: str, body: bytes, headers: dict[str, str]) -> Answer:
-        url = f"{self.fleet.commands(service)}/{name}"
-        try:
-            async with self.client.post(
-                url, data=body, headers=headers, timeout=ClientTimeout(total=TIMEOUT)
-            ) as got:
-                return Answer(got.status, await got.read())
-        except TimeoutError:
-            return NOBODY
-
-    async def state(self, service: ServiceName) -> dict[str, list[dict[str, object]]]:
-        async with self.client.get(f"{self.fleet.url(service)}/state") as got:
-            return msgspec.json.decode(await got.read(), type=dict[str, list[dict[str, object]]])
-
-    async def post(self, service: ServiceName, path: str, body: msgspec.Struct) -> Answer:
-        async with self.client.post(
-            f"{self.fleet.url(service)}{path}", data=msgspec.json.encode(body)
-        ) as got:
-            return Answer(got.status, await got.read())
-
-
-def headers_of(saga: str, step: str, direction: Direction, attempt: int = 1) -> dict[str, str]:
-    return {
-        "Content-Type": "application/json",
-        "Idempotency-Key": f"{saga}/{step}/{direction}/1",
-        "Amends-Saga-Id": saga,
-        "Amends-Step": quote(step, safe="[]-"),
-        "Amends-Direction": direction,
-        "Amends-Round": "1",
-        "Amends-Attempt": str(attempt),
-    }
-
-
 @dataclass
 class Walk:
     """One order on its way."""
 
     caller: Caller
     order: Order
-    undos: list[tuple[ServiceName, str, str, msgspec.Struct]] = field(default_factory=list)
+    undos: list[tuple[str, str, str, msgspec.Struct]] = field(default_factory=list)
 
     async def do(
         self,
-        service: ServiceName,
+        service: str,
         name: str,
         payload: msgspec.Struct,
         *,
@@ -171,12 +88,12 @@ class Empty(msgspec.Struct, frozen=True):
     """A reply that says no more than that it is done."""
 
 
-async def walk(caller: Caller, case: Case) -> None:
+async def walk(caller: Caller, case: OrderCase) -> None:
     """Place the order, let the services misbehave as asked for, go forward, and back if need be."""
-    order = case.order
+    order = case.given
     await caller.post("order", "/orders", order)
     for misbehaving in case.misbehave:
-        await caller.post(misbehaving.service, "/misbehave", misbehaving.for_order(order.order_id))
+        await caller.post(misbehaving.service, "/misbehave", misbehaving.at(order.order_id))
     going = Walk(caller, order)
     try:
         await forward(going)

@@ -1,23 +1,24 @@
-"""The demo's orchestrator as a process: orders come in as lines, what becomes of them goes out as lines.
+"""The demo's orchestrator as a process: cases come in as lines, what becomes of them goes out as lines.
 
-    python -m examples.order.orchestrate --store saga.db --participant order=http://127.0.0.1:8001/commands …
+    python -m examples.running.orchestrate --example order --store saga.db --participant order=http://… …
 
 Rules:
-- Standard input: one `Order` as JSON per line starts its saga, whose id is the order's id. The same line again is
-  harmless; after a restart the parent sends them all again. The process ends with its input, so it never outlives its
-  parent.
-- Standard output: one `Report` as JSON per line: `ready` once, then `saga` whenever one has moved, `refused` for an
-  order that cannot be started.
+- Standard input: one case as JSON per line starts the saga of what it gives, whose id is the business key. The same
+  line again is harmless; after a restart the parent sends them all again. The process ends with its input, so it never
+  outlives its parent.
+- Standard output: one `Report` as JSON per line: `ready` once, then `saga` whenever one has moved, `refused` for one
+  that cannot be started.
 - What was begun before goes on by itself, from the store alone, as soon as it is open.
 - When the parent is killed, this process dies with it where the system can see to that (Linux); elsewhere it ends with
   its input. Either way nothing is lost, and it does not go on asking services that are going down as well.
 - The predecessor may still be letting go of the store: that is waited for.
 
-Does not do: judge what becomes of the orders, or know that any service misbehaves.
+Does not do: judge what becomes of the sagas, or look at what else a case says.
 """
 
 import argparse
 import asyncio
+import contextlib
 import ctypes
 import logging
 import signal
@@ -26,14 +27,13 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 from amends import ActRefused, Orchestrator, SagaConflict, SagaIdInvalid, SagaView, http, sqlite
 from amends.ports import EventStore, StoreHeld, StreamKey
-from examples.order.messages import Order
-from examples.order.saga import ORDER, OrderData
+from examples.running.example import Example, Telling, example_named
 
 LOOK = 0.1
 """Seconds between two looks at the sagas."""
@@ -53,7 +53,7 @@ class StepSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
-    """The store is open; orders may come."""
+    """The store is open; cases may come."""
 
 
 class SagaSeen(msgspec.Struct, frozen=True, kw_only=True, tag="saga"):
@@ -74,7 +74,7 @@ class SagaSeen(msgspec.Struct, frozen=True, kw_only=True, tag="saga"):
 
 
 class NotStarted(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
-    """This order's saga could not be started."""
+    """This saga could not be started."""
 
     id: str
     reason: str
@@ -87,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve standard input until it ends."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     parser = argparse.ArgumentParser(prog="orchestrate")
+    parser.add_argument("--example", required=True, help="whose saga: a folder of examples")
     parser.add_argument("--store", type=Path, required=True, help="the SQLite file of the sagas")
     parser.add_argument(
         "--participant", action="append", default=[], metavar="NAME=URL", help="where commands go"
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _die_with_parent()
     participants = dict(pair.split("=", 1) for pair in parsed.participant)
     try:
-        asyncio.run(_serve(sqlite(parsed.store), participants))
+        asyncio.run(_serve(example_named(parsed.example), sqlite(parsed.store), participants))
     except BrokenPipeError:
         return 1
     return 0
@@ -111,18 +112,35 @@ def _die_with_parent() -> None:
 class _Desk:
     """The orchestrator, and what is still open in it."""
 
+    example: Example[Any, Any]
     amends: Orchestrator
     store: EventStore
     positions: dict[str, int] = field(default_factory=dict[str, int])
+    untold: dict[str, list[Telling]] = field(default_factory=dict[str, list[Telling]])
 
     async def take(self, line: bytes) -> None:
-        order = msgspec.json.decode(line, type=Order)
+        example = self.example
+        case = msgspec.json.decode(line, type=example.case)
+        saga_id = example.id_of(case)
         try:
-            view = await self.amends.start(ORDER, OrderData(order=order), saga_id=order.order_id)
+            view = await self.amends.start(example.saga, example.data(case.given), saga_id=saga_id)
         except (ActRefused, SagaConflict, SagaIdInvalid) as refused:
-            _report(NotStarted(id=order.order_id, reason=str(refused)))
+            _report(NotStarted(id=saga_id, reason=str(refused)))
         else:
             self.positions[view.id] = 0
+            self.untold[view.id] = [*example.tells(case.given)]
+            await self.tell(view)
+
+    async def tell(self, view: SagaView[Any]) -> None:
+        """Send the signals whose moment it is; one that comes again after a restart counts once."""
+        untold = self.untold[view.id]
+        due = [telling for telling in untold if telling.at == view.business_status]
+        untold[:] = [telling for telling in untold if telling not in due]
+        for telling in due:
+            with contextlib.suppress(ActRefused):  # It has ended meanwhile.
+                await self.amends.signal(
+                    view.id, telling.signal, telling.content, signal_id=telling.signal_id
+                )
 
     async def look(self) -> None:
         """Report each saga that has moved since the last look."""
@@ -130,18 +148,19 @@ class _Desk:
             view = await self.amends.get(saga_id)
             if view.position == position:
                 continue
+            await self.tell(view)
             ended = view.status in ENDS
             _report(_seen(view, await self._seconds(saga_id) if ended else None))
             self.positions[saga_id] = view.position
             if ended:
-                del self.positions[saga_id]
+                del self.positions[saga_id], self.untold[saga_id]
 
     async def _seconds(self, saga_id: str) -> float:
         stream = await self.store.read(StreamKey("default", saga_id))
         return (stream[-1].recorded_at - stream[0].recorded_at).total_seconds()
 
 
-def _seen(view: "SagaView[OrderData]", seconds: float | None) -> SagaSeen:
+def _seen(view: SagaView[Any], seconds: float | None) -> SagaSeen:
     return SagaSeen(
         id=view.id,
         status=view.status,
@@ -158,18 +177,20 @@ def _report(report: Report) -> None:
     sys.stdout.buffer.flush()
 
 
-async def _serve(store: EventStore, participants: dict[str, str]) -> None:
+async def _serve(example: Example[Any, Any], store: EventStore, participants: dict[str, str]) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     # Ctrl-C reaches the whole foreground group; the parent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     orchestrator = Orchestrator(
-        sagas=[ORDER], store=store, participants={name: http(url) for name, url in participants.items()}
+        sagas=[example.saga],
+        store=store,
+        participants={name: http(url) for name, url in participants.items()},
     )
     async with AsyncExitStack() as stack:
         await _open(orchestrator, stack)
         _report(Ready())
-        desk = _Desk(orchestrator, store)
+        desk = _Desk(example, orchestrator, store)
         duties = (_take_all(desk), _look_on(desk), ended.wait())
         tasks = {asyncio.ensure_future(duty) for duty in duties}
         done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""How the demo makes a service misbehave, on order: `POST /misbehave {command, order_id, how, times, seconds}`.
+"""How the demo makes a service misbehave, on order: `POST /misbehave {command, instance, how, times, seconds}`.
 
     decline      a business no, with the code that is the command's own
     slow         acts and answers, but only after `seconds` (so it may act after its sender has given up: a late do)
@@ -7,6 +7,7 @@
     crash        acts, commits, and kills itself with SIGKILL before it answers
 
 Rules:
+- `instance` is the business key of what the command is about: the payload's field that the service says is its key.
 - What was ordered lies in the service's database: it survives the crash that it asks for.
 - It counts requests (`times`), in the order in which it was ordered. A declined do stays declined however often its
   command is delivered; each delivery of an undo is counted anew, so an undo declined once succeeds the second time.
@@ -35,7 +36,7 @@ How = Literal["decline", "slow", "unavailable", "hang", "crash"]
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS misbehaviour (
     command  TEXT NOT NULL,
-    order_id TEXT NOT NULL,
+    instance TEXT NOT NULL,
     how      TEXT NOT NULL,
     times    INTEGER NOT NULL,
     seconds  REAL NOT NULL
@@ -44,29 +45,25 @@ CREATE TABLE IF NOT EXISTS declined (command_id TEXT PRIMARY KEY) STRICT, WITHOU
 """
 _NEXT = """
 SELECT rowid, how, seconds FROM misbehaviour
-WHERE command = ? AND order_id = ? AND times > 0 ORDER BY rowid LIMIT 1
+WHERE command = ? AND instance = ? AND times > 0 ORDER BY rowid LIMIT 1
 """
 
 
 class Misbehave(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The next `times` requests for this command and order go wrong in this way."""
+    """The next `times` requests for this command and instance go wrong in this way."""
 
     command: str
-    order_id: str
+    instance: str
     how: How
     times: int = 1
     seconds: float = 0.0
 
 
-class _OfAnOrder(msgspec.Struct, frozen=True):
-    order_id: str
-
-
 def order_misbehaviour(connection: sqlite3.Connection, ordered: Misbehave) -> None:
     """Remember what shall go wrong."""
     connection.execute(
-        "INSERT INTO misbehaviour (command, order_id, how, times, seconds) VALUES (?, ?, ?, ?, ?)",
-        (ordered.command, ordered.order_id, ordered.how, ordered.times, ordered.seconds),
+        "INSERT INTO misbehaviour (command, instance, how, times, seconds) VALUES (?, ?, ?, ?, ?)",
+        (ordered.command, ordered.instance, ordered.how, ordered.times, ordered.seconds),
     )
 
 
@@ -89,14 +86,14 @@ def _declining(handler: Handler, code: str) -> Handler:
     return Handler(name=handler.name, direction=handler.direction, needs_do=handler.needs_do, read=read)
 
 
-def misbehaving(database: Database) -> Middleware:
+def misbehaving(database: Database, *, key: str) -> Middleware:
     """The middleware that lets a command's request go wrong as ordered."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: NextHandler) -> web.StreamResponse:
         if "command" not in request.match_info:
             return await handler(request)
-        ordered = await _ordered(request, database)
+        ordered = await _ordered(request, database, key)
         match ordered:
             case "unavailable", _:
                 return problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable, as the demo asked for")
@@ -116,27 +113,30 @@ def misbehaving(database: Database) -> Middleware:
     return middleware
 
 
-async def _ordered(request: web.Request, database: Database) -> tuple[How, float] | None:
+async def _ordered(request: web.Request, database: Database, key: str) -> tuple[How, float] | None:
     try:
-        order_id = msgspec.json.decode(await request.read(), type=_OfAnOrder).order_id
+        payload = msgspec.json.decode(await request.read(), type=dict[str, object])
     except (msgspec.MsgspecError, web.HTTPException):
         return None
     command = request.match_info["command"]
+    instance = payload.get(key)
+    if not isinstance(instance, str):
+        return None
     command_id = request.headers.get("Idempotency-Key", "")
     is_do = request.headers.get("Amends-Direction") == "do"
     return await database.run(
-        lambda connection: _take(connection, command, order_id, command_id, is_do=is_do)
+        lambda connection: _take(connection, command, instance, command_id, is_do=is_do)
     )
 
 
 def _take(
-    connection: sqlite3.Connection, command: str, order_id: str, command_id: str, *, is_do: bool
+    connection: sqlite3.Connection, command: str, instance: str, command_id: str, *, is_do: bool
 ) -> tuple[How, float] | None:
     with write_transaction(connection):
         if is_do and _is_declined(connection, command_id):
             return None
         connection.execute("DELETE FROM declined WHERE command_id = ?", (command_id,))
-        row = connection.execute(_NEXT, (command, order_id)).fetchone()
+        row = connection.execute(_NEXT, (command, instance)).fetchone()
         if row is None:
             return None
         connection.execute("UPDATE misbehaviour SET times = times - 1 WHERE rowid = ?", (row[0],))

@@ -1,11 +1,11 @@
-"""Keeps one orchestrator process at work: starts it, hands it orders, hears its reports, starts it again when it dies.
+"""Keeps one orchestrator process at work: starts it, hands it cases, hears its reports, starts it again when it dies.
 
-    async with Supervisor(directory=…, participants={"order": "http://…/commands"}, hear=…, say=…) as supervisor:
-        supervisor.start(order)
+    async with Supervisor(example="order", directory=…, participants={"order": "http://…/commands"}, …) as supervisor:
+        supervisor.start("order-1", case)
 
 Rules:
 - What an operator's supervisor would do, and no more: a process that died is started again over the same store, and is
-  handed again every order that has not ended. That is all it takes; what was going on goes on.
+  handed again every case whose saga has not ended. That is all it takes; what was going on goes on.
 - A process that dies `MOST_FRUITLESS` times before it is ready is a fault: NotReady names its log.
 - Its end is that of its standard input; SIGKILL after `PATIENCE` seconds.
 
@@ -20,13 +20,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
-from examples.order.fleet import ROOT, NotReady
-from examples.order.messages import Order
-from examples.order.orchestrate import LONGEST_LINE, NotStarted, Ready, Report, SagaSeen
+from examples.running.cases import Case
+from examples.running.fleet import ROOT, NotReady
+from examples.running.orchestrate import LONGEST_LINE, NotStarted, Ready, Report, SagaSeen
 
 MOST_FRUITLESS = 3
 PATIENCE = 10.0
@@ -41,16 +41,18 @@ class Supervisor:
     def __init__(
         self,
         *,
+        example: str,
         directory: Path,
         participants: Mapping[str, str],
         hear: Callable[[SagaSeen | NotStarted], None],
         say: Callable[[str], None],
     ) -> None:
+        self._example = example
         self._directory = directory
         self._participants = participants
         self._hear = hear
         self._say = say
-        self._orders: dict[str, bytes] = {}
+        self._lines: dict[str, bytes] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._fruitless = 0
         self._keeping: asyncio.Task[None] | None = None
@@ -75,10 +77,10 @@ class Supervisor:
             raise RuntimeError(message)
         return self._keeping
 
-    def start(self, order: Order) -> None:
-        """Have the saga of this order started, by this process or by the next one."""
-        line = msgspec.json.encode(order) + b"\n"
-        self._orders[order.order_id] = line
+    def start(self, saga_id: str, case: Case[Any]) -> None:
+        """Have the saga of this case started, by this process or by the next one."""
+        line = msgspec.json.encode(case) + b"\n"
+        self._lines[saga_id] = line
         if self._process is not None:
             self._hand_over(self._process, line)
 
@@ -99,7 +101,7 @@ class Supervisor:
         raise NotReady(message)
 
     async def _launch(self) -> asyncio.subprocess.Process:
-        command = [sys.executable, "-P", "-m", "examples.order.orchestrate"]
+        command = [sys.executable, "-P", "-m", "examples.running.orchestrate", "--example", self._example]
         command += ["--store", str((self._directory / STORE).resolve())]
         for name, url in self._participants.items():
             command += ["--participant", f"{name}={url}"]
@@ -125,14 +127,14 @@ class Supervisor:
                 self._is_ready(process)
                 continue
             if isinstance(report, NotStarted) or report.ended:
-                self._orders.pop(report.id, None)
+                self._lines.pop(report.id, None)
             self._hear(report)
 
     def _is_ready(self, process: asyncio.subprocess.Process) -> None:
         self._fruitless = 0
         self._process = process
         self._say(f"the orchestrator is process {process.pid} (kill -9 {process.pid}, and it goes on)")
-        for line in self._orders.values():
+        for line in self._lines.values():
             self._hand_over(process, line)
 
     def _hand_over(self, process: asyncio.subprocess.Process, line: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A service of the order process as a process: its command line, its database, its routes, its end.
+"""A service of an example as a process: its command line, its database, its routes, its end.
 
     python -m examples.order.participants.product_service --port 0 --database product.db --seed seed.json
 
@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -27,9 +27,10 @@ from aiohttp import web
 from amends.participant import Database, Handler, strict_json
 from amends.participant.http import participant_application, problem
 from amends.participant.sqlite_ledger import create_ledger, write_transaction
-from examples.order.participants import misbehaviour
-from examples.order.seed import Seed, load_seed
+from examples.running import misbehaviour
+from examples.running.seed import load_seed
 
+S = TypeVar("S")
 T = TypeVar("T")
 Routes = Callable[[web.Application, Database], None]
 
@@ -39,12 +40,18 @@ def _no_routes(application: web.Application, database: Database) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
-    """What makes one of the four services: tables, seed, commands with the code of a declined one, state."""
+class Service(Generic[S]):
+    """What makes a service: tables, seed, commands with the code of a declined one, state.
+
+    `key` is the field of every payload that holds the business key, by its name on the wire. `seed` is the type of the
+    seed file; without a file it is made of its defaults.
+    """
 
     name: str
+    key: str
     schema: str
-    plant: Callable[[sqlite3.Connection, Seed], None]
+    seed: type[S]
+    plant: Callable[[sqlite3.Connection, S], None]
     handlers: Mapping[str, Handler]
     declined: Mapping[str, str]
     state: Callable[[sqlite3.Connection], Mapping[str, object]]
@@ -61,11 +68,11 @@ class Arguments:
     with_parent: bool
 
 
-def run(service: Service, arguments: Sequence[str] | None = None) -> int:
+def run(service: Service[Any], arguments: Sequence[str] | None = None) -> int:
     """Serve until told to end; the exit code."""
     parsed = _parse(service, sys.argv[1:] if arguments is None else arguments)
     try:
-        seed = Seed() if parsed.seed is None else load_seed(parsed.seed)
+        seed = _seed(service, parsed.seed)
         database = Database(
             path=parsed.database, prepare=lambda connection: prepare(connection, service, seed)
         )
@@ -78,7 +85,11 @@ def run(service: Service, arguments: Sequence[str] | None = None) -> int:
         database.close()
 
 
-def _parse(service: Service, arguments: Sequence[str]) -> Arguments:
+def _seed(service: Service[S], path: Path | None) -> S:
+    return msgspec.convert({}, service.seed) if path is None else load_seed(path, service.seed)
+
+
+def _parse(service: Service[Any], arguments: Sequence[str]) -> Arguments:
     parser = argparse.ArgumentParser(prog=service.name.replace("-", "_"))
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes any free one")
     parser.add_argument(
@@ -90,7 +101,7 @@ def _parse(service: Service, arguments: Sequence[str]) -> Arguments:
     return Arguments(port=found.port, database=found.database, seed=found.seed, with_parent=found.with_parent)
 
 
-def prepare(connection: sqlite3.Connection, service: Service, seed: Seed) -> None:
+def prepare(connection: sqlite3.Connection, service: Service[S], seed: S) -> None:
     """Make the tables; in a new database, plant the seed as well."""
     create_ledger(connection)
     connection.executescript(misbehaviour.SCHEMA)
@@ -101,11 +112,11 @@ def prepare(connection: sqlite3.Connection, service: Service, seed: Seed) -> Non
             connection.execute("PRAGMA user_version = 1")
 
 
-def application_of(service: Service, database: Database) -> web.Application:
+def application_of(service: Service[Any], database: Database) -> web.Application:
     """The service's commands, its state, its misbehaviour and its own routes."""
     handlers = misbehaviour.declining(service.handlers, codes=service.declined)
     application = participant_application(handlers=handlers, database=database)
-    application.middlewares.append(misbehaviour.misbehaving(database))
+    application.middlewares.append(misbehaviour.misbehaving(database, key=service.key))
 
     async def state(_: web.Request) -> web.Response:
         return json_response(await database.run(service.state))
@@ -136,7 +147,7 @@ def json_response(value: object, *, status: HTTPStatus = HTTPStatus.OK) -> web.R
     return web.Response(body=msgspec.json.encode(value), content_type="application/json", status=status)
 
 
-async def _serve(service: Service, database: Database, arguments: Arguments) -> int:
+async def _serve(service: Service[Any], database: Database, arguments: Arguments) -> int:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,21 +1,21 @@
 """The demo's directory: whose it is now, what lies in it, and whether a run was interrupted there.
 
-    with RunDirectory.held(Path(".amends/demo/order")) as directory:
+    with RunDirectory.held(Path(".amends/demo/order"), services=["payment", …]) as directory:
         directory.interrupted        # the last run has begun and not ended: it can go on
 
 Rules:
 - One demo at a time, by an operating system's lock on `demo.lock`; the lock goes with its process.
 - Only the demo's own files are ever removed, by name. A directory with other things and no `demo.lock` is refused.
 - A run has begun when `run.json` says so; it is written last, in one piece, so what was prepared before a kill does not
-  count. `orders.jsonl` is the run's own copy of its input.
+  count. `cases.jsonl` is the run's own copy of its input.
 
-Does not do: open a database, or know what the orders mean.
+Does not do: open a database, or know what the cases mean.
 """
 
 import contextlib
 import fcntl
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,28 +23,30 @@ from typing import Literal
 
 import msgspec
 
-from examples.order.cases import SERVICES
-from examples.order.supervisor import LOG, PID, STORE
+from examples.running.supervisor import LOG, PID, STORE
 
 RUN = "run.json"
-INPUT = "orders.jsonl"
+INPUT = "cases.jsonl"
 RESULT = "result.json"
 LOCK = "demo.lock"
-_DATABASES = (STORE, *(f"{service}.db" for service in SERVICES))
-_OF_SERVICES = tuple(f"{service}.{kind}" for service in SERVICES for kind in ("log", "pid"))
-OWN = (
-    RUN,
-    *(f"{database}{suffix}" for database in _DATABASES for suffix in ("", "-wal", "-shm", ".lock")),
-    *_OF_SERVICES,
-    INPUT,
-    RESULT,
-    LOG,
-    PID,
-    "fleet.lock",
-    f"{RUN}.new",
-    f"{RESULT}.new",
-)
-"""The demo's files besides the lock; `run.json` first, so that a half emptied directory holds no run."""
+
+
+def own_files(services: Iterable[str]) -> tuple[str, ...]:
+    """The demo's files besides the lock; `run.json` first, so that a half emptied directory holds no run."""
+    names = tuple(services)
+    databases = (STORE, *(f"{service}.db" for service in names))
+    return (
+        RUN,
+        *(f"{database}{suffix}" for database in databases for suffix in ("", "-wal", "-shm", ".lock")),
+        *(f"{service}.{kind}" for service in names for kind in ("log", "pid")),
+        INPUT,
+        RESULT,
+        LOG,
+        PID,
+        "fleet.lock",
+        f"{RUN}.new",
+        f"{RESULT}.new",
+    )
 
 
 class CannotUse(Exception):
@@ -63,10 +65,11 @@ class RunDirectory:
     """A directory that this process holds."""
 
     path: Path
+    own: tuple[str, ...]
 
     @staticmethod
     @contextlib.contextmanager
-    def held(path: Path) -> "Generator[RunDirectory, None, None]":
+    def held(path: Path, *, services: Iterable[str]) -> "Generator[RunDirectory, None, None]":
         """Make the directory if it is not there, and hold it.
 
         Raises:
@@ -83,7 +86,7 @@ class RunDirectory:
             raise CannotUse(message) from error
         try:
             _take(lock, path)
-            yield RunDirectory(path)
+            yield RunDirectory(path, own_files(services))
         finally:
             os.close(lock)
 
@@ -98,7 +101,7 @@ class RunDirectory:
 
     def empty(self, *, keep: bool) -> Path | None:
         """Remove what an earlier run left, or put it aside; return where."""
-        own = [self.path / name for name in OWN if (self.path / name).exists()]
+        own = [self.path / name for name in self.own if (self.path / name).exists()]
         if keep and (self.path / RUN).exists():
             aside = self._aside()
             for file in own:

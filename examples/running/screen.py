@@ -1,7 +1,7 @@
-"""What the demo shows: orders on their way, then a table, then whether all adds up, in plain words.
+"""What the demo shows: sagas on their way, then a table, then whether all adds up, in plain words.
 
 Rules:
-- In a terminal the orders on their way are drawn in place; elsewhere a line says how far they are, at least every
+- In a terminal those on their way are drawn in place; elsewhere a line says how far they are, at least every
   `LONGEST_SILENCE` seconds, without colours. With `--json` standard output is the document's alone: progress goes to
   standard error, and only if that is a terminal.
 - A terminal too narrow to draw in counts as none. What its encoding lacks is written in ASCII.
@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-import msgspec
 from rich import box
 from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
@@ -22,14 +21,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from examples.order.cases import Case
-from examples.order.checks import PaymentState, ProductState, Verdict
-from examples.order.orchestrate import SagaSeen, StepSeen
-from examples.order.progress import BUSY, UNDOING, Progress
+from examples.running.example import States, Topic
+from examples.running.orchestrate import SagaSeen, StepSeen
+from examples.running.progress import BUSY, UNDOING, Progress
+from examples.running.verdict import Verdict
 
 NARROW = 60
 WIDE = 110
-"""From here on a table has room for what each order is about."""
+"""From here on a table has room for what each case is about."""
 ELSEWHERE = 140
 """The width of what no terminal shows."""
 SHORTEST_SILENCE = 1.0
@@ -37,19 +36,13 @@ LONGEST_SILENCE = 8.0
 FRAME = 0.125
 COLOURS = {"completed": "green", "compensated": "yellow", "compensating": "yellow", "running": "cyan"}
 WORDS = {"doing": "", "retrying": "retrying ", "undoing": "undoing ", "undo-retrying": "undoing again "}
-GROUPS = {
-    "Stock does": ("stock-adds-up", "nothing-set-aside", "goods-taken-for-completed-orders-only"),
-    "Money does": ("money-adds-up", "orders-charged-exactly"),
-    "Coupons do": ("coupons-add-up", "coupons-used-by-completed-orders-only"),
-    "What the orders went through does": ("order-statuses", "order-transitions", "every-effect-once"),
-}
-"""Which checks are about the same thing."""
 
 
 class Screen:
     """Where the demo shows what it does."""
 
-    def __init__(self, *, json: bool) -> None:
+    def __init__(self, *, json: bool, noun: str) -> None:
+        self._noun = noun
         stream = sys.stderr if json else sys.stdout
         if forgive := getattr(stream, "reconfigure", None):
             forgive(errors="backslashreplace")
@@ -62,7 +55,7 @@ class Screen:
             self._console.print(text, markup=False, highlight=False, soft_wrap=not self.draws)
 
     async def watch(self, progress: Progress) -> None:
-        """Show how the orders go on, until cancelled."""
+        """Show how the sagas go on, until cancelled."""
         if self._silent:
             await asyncio.Event().wait()
         elif self.draws:
@@ -75,7 +68,7 @@ class Screen:
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             while True:
                 seconds = asyncio.get_running_loop().time() - began
-                live.update(_picture(progress, seconds, self._console.height), refresh=True)
+                live.update(_picture(progress, self._noun, seconds, self._console.height), refresh=True)
                 await asyncio.sleep(FRAME)
 
     async def _tell(self, progress: Progress) -> None:
@@ -83,7 +76,7 @@ class Screen:
         began = told = clock()
         before = ""
         while True:
-            line = _line(progress)
+            line = _line(progress, self._noun)
             silence = clock() - told
             if (line != before and silence >= SHORTEST_SILENCE) or silence >= LONGEST_SILENCE:
                 self.say(f"{clock() - began:4.0f} s  {line}")
@@ -91,13 +84,13 @@ class Screen:
             await asyncio.sleep(FRAME)
 
     def table(self, progress: Progress) -> None:
-        """Show how each order ended."""
+        """Show how each saga ended."""
         if self._silent:
             return
         wide = self._console.width >= WIDE
-        rows = [_row(case, progress, wide=wide) for case in progress.cases]
+        rows = [_row(saga_id, progress, wide=wide) for saga_id in progress.cases]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        names = ("order", *(("what it is",) if wide else ()), "end", "as", "steps", "undone", "time")
+        names = (self._noun, *(("what it is",) if wide else ()), "end", "as", "steps", "undone", "time")
         for name in names:
             justify: JustifyMethod = "right" if name in {"steps", "undone", "time"} else "left"
             table.add_column(name, no_wrap=True, justify=justify)
@@ -115,20 +108,17 @@ class Screen:
         for text in texts:
             text.truncate(longest - max(excess, 0), overflow="ellipsis")
 
-    def verdict(self, progress: Progress, verdict: Verdict, *, figures: Sequence[str]) -> None:
+    def verdict(self, progress: Progress, verdict: Verdict, topics: Sequence[Topic], states: States) -> None:
         """Say whether all ended as it should and adds up."""
-        for case in progress.cases:
-            order_id = case.order.order_id
-            if reason := progress.not_started.get(order_id):
-                self.say(f"{order_id} could not be started: {reason}")
-            elif not progress.as_expected(case):
-                expected = f"{case.expect.status} as {case.expect.business_status}"
-                self.say(f"{order_id} did not end as expected ({expected}): {case.about}")
-        for (group, names), well in zip(GROUPS.items(), figures, strict=True):
-            wrong = [line for name in names for line in verdict.explanations[name]]
-            self.say(
-                "\n".join([f"{group} NOT add up:", *(f"  - {line}" for line in wrong)]) if wrong else well
-            )
+        for saga_id, case in progress.cases.items():
+            if reason := progress.not_started.get(saga_id):
+                self.say(f"{saga_id} could not be started: {reason}")
+            elif not progress.as_expected(saga_id):
+                expected = " as ".join(filter(None, (case.expect.status, case.expect.business_status)))
+                self.say(f"{saga_id} did not end as expected ({expected}): {case.about}")
+        for topic in topics:
+            wrong = [f"  - {line}" for name in topic.checks for line in verdict.explanations[name]]
+            self.say("\n".join([f"{topic.subject} NOT add up:", *wrong]) if wrong else topic.well(states))
 
 
 def _console(stream: TextIO) -> tuple[Console, bool]:
@@ -140,15 +130,15 @@ def _console(stream: TextIO) -> tuple[Console, bool]:
     return Console(file=stream, width=width, force_terminal=False, no_color=True), False
 
 
-def _line(progress: Progress) -> str:
+def _line(progress: Progress, noun: str) -> str:
     undoing = sum(saga.status == "compensating" for saga in progress.in_work)
-    return f"{progress.ended} of {len(progress.cases)} orders at their end, {undoing} being undone"
+    return f"{progress.ended} of {len(progress.cases)} {noun}s at their end, {undoing} being undone"
 
 
-def _picture(progress: Progress, seconds: float, height: int) -> RenderableType:
+def _picture(progress: Progress, noun: str, seconds: float, height: int) -> RenderableType:
     head = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=len(progress.cases), completed=progress.ended, width=30)
-    head.add_row(bar, f"{progress.ended} of {len(progress.cases)} orders at their end", f"{seconds:.0f} s")
+    head.add_row(bar, f"{progress.ended} of {len(progress.cases)} {noun}s at their end", f"{seconds:.0f} s")
     in_work = progress.in_work
     room = max(height - 5, 1)
     body = [_on_its_way(saga) for saga in in_work[:room]]
@@ -174,29 +164,14 @@ def _step(step: StepSeen) -> str:
     return f"{WORDS[step.phase]}{step.path}{again}"
 
 
-def _row(case: Case, progress: Progress, *, wide: bool) -> list[Text]:
-    saga = progress.sagas.get(case.order.order_id)
-    first = [Text(case.order.order_id), *([Text(case.about)] if wide else [])]
+def _row(saga_id: str, progress: Progress, *, wide: bool) -> list[Text]:
+    saga = progress.sagas.get(saga_id)
+    first = [Text(saga_id), *([Text(progress.cases[saga_id].about)] if wide else [])]
     if saga is None:
         return [*first, Text("not started", style="red"), *(Text() for _ in range(4))]
-    well = progress.as_expected(case)
+    well = progress.as_expected(saga_id)
     end = Text(saga.status if well else f"{saga.status} (!)")
     end.stylize(COLOURS.get(saga.status, "red") if well else "red")
     undone = str(len(saga.undone)) if saga.undone else ""
     time = "" if saga.seconds is None else f"{saga.seconds:.1f} s"
     return [*first, end, *(Text(text) for text in (saga.business_status, str(len(saga.steps)), undone, time))]
-
-
-def sentences_of(product: object, payment: object) -> tuple[str, str, str, str]:
-    """What there is to say of each group when all of it holds."""
-    levels = msgspec.convert(product, ProductState).products
-    pieces = sum(level.initial - level.on_hand for level in levels)
-    accounts = msgspec.convert(payment, PaymentState).accounts
-    money = sum(account.initial - account.balance for account in accounts)
-    what = "1 piece" if pieces == 1 else f"{pieces} pieces"
-    return (
-        f"Stock adds up: {what} left the shelves, all for completed orders; nothing is still set aside.",
-        f"Money adds up: {money} left the accounts, exactly what the completed orders cost; all else is back.",
-        "Coupons add up: only completed orders have used one.",
-        "Each order went through what it should, and nothing happened twice.",
-    )

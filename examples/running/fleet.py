@@ -1,6 +1,6 @@
-"""The four services as processes: starts them, starts again what crashed, ends them.
+"""The services of an example as processes: starts them, starts again what crashed, ends them.
 
-    async with Fleet(directory=Path("run"), seed=SEED) as fleet:
+    async with Fleet(directory=Path("run"), services={"payment": "examples.…"}) as fleet:
         fleet.commands("payment")        # http://127.0.0.1:PORT/commands, the base of the service's commands
 
 Rules:
@@ -23,8 +23,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from examples.order.cases import SERVICES, ServiceName
-
 PATIENCE = 10.0
 MOST_RESTARTS = 100
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,18 +44,24 @@ class _Running:
 
 
 class Fleet:
-    """The four services of one directory."""
+    """The services of one directory; `services` gives the module of each by its name."""
 
     def __init__(
-        self, *, directory: Path, seed: Path | None = None, ports: Mapping[ServiceName, int] | None = None
+        self,
+        *,
+        directory: Path,
+        services: Mapping[str, str],
+        seed: Path | None = None,
+        ports: Mapping[str, int] | None = None,
     ) -> None:
         self._directory = directory
+        self._services = services
         self._seed = seed
-        self._ports: dict[ServiceName, int] = dict(ports or {})
-        self._running: dict[ServiceName, _Running] = {}
-        self._watchers: dict[ServiceName, asyncio.Task[None]] = {}
+        self._ports: dict[str, int] = dict(ports or {})
+        self._running: dict[str, _Running] = {}
+        self._watchers: dict[str, asyncio.Task[None]] = {}
         self._lock: IO[bytes] | None = None
-        self._up: dict[ServiceName, asyncio.Event] = {name: asyncio.Event() for name in SERVICES}
+        self._up: dict[str, asyncio.Event] = {name: asyncio.Event() for name in services}
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -68,24 +72,24 @@ class Fleet:
     ) -> None:
         await self.stop()
 
-    def url(self, service: ServiceName) -> str:
+    def url(self, service: str) -> str:
         """Where the service listens: `http://127.0.0.1:PORT`."""
         return self._running[service].url
 
-    def commands(self, service: ServiceName) -> str:
+    def commands(self, service: str) -> str:
         """The base of the service's commands."""
         return f"{self.url(service)}/commands"
 
-    def restarts(self, service: ServiceName) -> int:
+    def restarts(self, service: str) -> int:
         """How often the service was started again."""
         return self._running[service].restarts
 
     async def start(self) -> None:
-        """Start all four; when one does not come up, end the others and raise NotReady."""
+        """Start them all; when one does not come up, end the others and raise NotReady."""
         self._directory.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self._directory / "fleet.lock")
         try:
-            await asyncio.gather(*(self._start(service) for service in SERVICES))
+            await asyncio.gather(*(self._start(service) for service in self._services))
         except BaseException:
             await self.stop()
             raise
@@ -101,13 +105,13 @@ class Fleet:
             self._lock.close()
             self._lock = None
 
-    async def kill(self, service: ServiceName) -> None:
+    async def kill(self, service: str) -> None:
         """End one service with SIGKILL; it is started again, as after any crash. Returns when it is up again."""
         self._up[service].clear()
         self._running[service].process.kill()
         await self.up(service)
 
-    async def up(self, service: ServiceName) -> None:
+    async def up(self, service: str) -> None:
         """Wait until the service runs; raises what kept it from being started again."""
         waiting = asyncio.ensure_future(self._up[service].wait())
         await asyncio.wait({waiting, self._watchers[service]}, return_when=asyncio.FIRST_COMPLETED)
@@ -115,14 +119,14 @@ class Fleet:
             waiting.cancel()
             self._watchers[service].result()
 
-    async def _start(self, service: ServiceName) -> None:
+    async def _start(self, service: str) -> None:
         process, url = await self._launch(service)
         self._running[service] = _Running(process, url)
         self._ports[service] = int(url.rpartition(":")[2])
         self._up[service].set()
         self._watchers[service] = asyncio.create_task(self._watch(service), name=f"watch-{service}")
 
-    async def _watch(self, service: ServiceName) -> None:
+    async def _watch(self, service: str) -> None:
         running = self._running[service]
         while True:
             await running.process.wait()
@@ -136,7 +140,7 @@ class Fleet:
             running.process, running.url = await self._launch(service)
             self._up[service].set()
 
-    async def _launch(self, service: ServiceName) -> tuple[asyncio.subprocess.Process, str]:
+    async def _launch(self, service: str) -> tuple[asyncio.subprocess.Process, str]:
         with self._path(service, "log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *self._command(service),
@@ -154,15 +158,21 @@ class Fleet:
         self._path(service, "pid").write_text(f"{process.pid}\n")
         return process, url
 
-    def _command(self, service: ServiceName) -> list[str]:
-        module = f"examples.order.participants.{service}_service"
-        command = [sys.executable, "-m", module, "--with-parent", "--port", str(self._ports.get(service, 0))]
+    def _command(self, service: str) -> list[str]:
+        command = [
+            sys.executable,
+            "-m",
+            self._services[service],
+            "--with-parent",
+            "--port",
+            str(self._ports.get(service, 0)),
+        ]
         command += ["--database", str(self._path(service, "db").resolve())]
         if self._seed is not None:
             command += ["--seed", str(self._seed.resolve())]
         return command
 
-    async def _ready(self, service: ServiceName, process: asyncio.subprocess.Process) -> str:
+    async def _ready(self, service: str, process: asyncio.subprocess.Process) -> str:
         line = b""
         if process.stdout is not None:
             with contextlib.suppress(TimeoutError):
@@ -173,7 +183,7 @@ class Fleet:
             raise NotReady(message)
         return url
 
-    async def _end(self, service: ServiceName, process: asyncio.subprocess.Process) -> None:
+    async def _end(self, service: str, process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
@@ -183,7 +193,7 @@ class Fleet:
             await process.wait()
         self._path(service, "pid").unlink(missing_ok=True)
 
-    def _path(self, service: ServiceName, kind: str) -> Path:
+    def _path(self, service: str, kind: str) -> Path:
         return self._directory / f"{service}.{kind}"
 
 
@@ -200,6 +210,6 @@ def _locked(path: Path) -> IO[bytes]:
 
 
 def _search_path() -> str:
-    """Where the services' interpreter finds amends and this example: the checkout first."""
+    """Where the services' interpreter finds amends and the examples: the checkout first."""
     inherited = os.environ.get("PYTHONPATH")
     return os.pathsep.join([str(ROOT / "src"), str(ROOT), *([inherited] if inherited else [])])

@@ -1,4 +1,4 @@
-"""What the demo knows of its orders so far, and the document that it ends with.
+"""What the demo knows of its sagas so far, and the document that it ends with.
 
 Rules: the newest report of a saga replaces the one before; nothing here asks anybody. `ok` only when every saga ended
 as its case expects and every check holds.
@@ -7,14 +7,15 @@ Does not do: show anything, or wait.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
-from examples.order.cases import Case
-from examples.order.checks import Verdict
-from examples.order.orchestrate import NotStarted, SagaSeen, StepSeen
+from examples.running.cases import Case
+from examples.running.orchestrate import NotStarted, SagaSeen, StepSeen
+from examples.running.verdict import Verdict
 
 ENDS_AS_EXPECTED = "sagas-end-as-expected"
 BUSY = frozenset({"doing", "retrying", "undoing", "undo-retrying"})
@@ -42,9 +43,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Progress:
-    """The demo's orders and what has been heard of each."""
+    """The demo's cases, by the id of their sagas, and what has been heard of each."""
 
-    cases: Sequence[Case]
+    cases: Mapping[str, Case[Any]]
     sagas: dict[str, SagaSeen] = field(default_factory=dict[str, SagaSeen])
     not_started: dict[str, str] = field(default_factory=dict[str, str])
     settled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -56,7 +57,7 @@ class Progress:
             self.not_started[report.id] = report.reason
         else:
             self.sagas[report.id] = report
-        if all(self._rests(case.order.order_id) for case in self.cases):
+        if all(self._rests(saga_id) for saga_id in self.cases):
             self.settled.set()
 
     @property
@@ -73,30 +74,34 @@ class Progress:
         """Those that are on their way, in the order of their ids."""
         return sorted((saga for saga in self.sagas.values() if not saga.ended), key=lambda saga: saga.id)
 
-    def _rests(self, order_id: str) -> bool:
-        saga = self.sagas.get(order_id)
+    def _rests(self, saga_id: str) -> bool:
+        saga = self.sagas.get(saga_id)
         if saga is None:
-            return order_id in self.not_started
+            return saga_id in self.not_started
         return saga.ended or (saga.status == "stuck" and not any(step.phase in BUSY for step in saga.steps))
 
-    def as_expected(self, case: Case) -> bool:
-        """Whether this order's saga ended as its case says."""
-        saga = self.sagas.get(case.order.order_id)
+    def as_expected(self, saga_id: str) -> bool:
+        """Whether this saga ended as its case says."""
+        saga = self.sagas.get(saga_id)
+        case = self.cases[saga_id]
         expected = (case.expect.status, case.expect.business_status)
         return saga is not None and (saga.status, saga.business_status) == expected
 
     def result(self, verdict: Verdict) -> Result:
         """The document."""
-        checks = {ENDS_AS_EXPECTED: all(self.as_expected(case) for case in self.cases), **verdict.checks}
-        sagas = tuple(self._saga(case.order.order_id) for case in self.cases)
+        checks = {
+            ENDS_AS_EXPECTED: all(self.as_expected(saga_id) for saga_id in self.cases),
+            **verdict.checks,
+        }
+        sagas = tuple(self._saga(saga_id) for saga_id in self.cases)
         return Result(sagas=sagas, checks=checks, ok=all(checks.values()))
 
-    def _saga(self, order_id: str) -> SagaResult:
-        saga = self.sagas.get(order_id)
+    def _saga(self, saga_id: str) -> SagaResult:
+        saga = self.sagas.get(saga_id)
         if saga is None:
-            return SagaResult(id=order_id, status="not-started", business_status="")
+            return SagaResult(id=saga_id, status="not-started", business_status="")
         return SagaResult(
-            id=order_id,
+            id=saga_id,
             status=saga.status,
             business_status=saga.business_status,
             steps=saga.steps,
