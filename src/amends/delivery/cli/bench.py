@@ -20,7 +20,7 @@ from amends.delivery.bench.workload import WORKLOADS
 from amends.delivery.cli.faults import Unusable
 
 CONCURRENCIES: Final = (1, 50, 500)
-WIDE: Final = 120
+WIDE: Final = 150
 """Columns where nobody's terminal sets them."""
 SHORT: Final = 2_000
 """Sagas a point with `--short`."""
