@@ -352,3 +352,15 @@ async def test_a_reader_that_leaves_takes_nobody_along(store: EventStore) -> Non
         await asyncio.gather(waits[0], return_exceptions=True)
         await amends.run(FULFIL, Order(), saga_id="o-1")
         assert (await waits[1])[0].saga_id == "o-1"
+
+
+async def test_who_reads_the_log_while_the_follower_stops_is_let_go_as_well(store: EventStore) -> None:
+    slow = SlowLog(store)
+    slow.gate.clear()
+    async with following(slow) as follower:
+        reading = asyncio.create_task(follower.next_piece(0))
+        await until(lambda: slow.calls["log"] == 1)
+        await follower.stop()
+        slow.gate.set()
+        await asyncio.wait({reading}, timeout=5)
+        assert reading.cancelled()

@@ -83,6 +83,7 @@ class Follower:
         self._last: tuple[int, Sequence[Followed]] = (-1, ())
         self._news: asyncio.Future[None] | None = None
         self._arrivals: dict[asyncio.Future[None], tuple[Listener, int]] = {}
+        self._stopped = False
 
     @property
     def end(self) -> int:
@@ -105,7 +106,8 @@ class Follower:
             self._tasks.append(task)
 
     async def stop(self) -> None:
-        """Tell nobody any more; whoever waits for something is told that it is cancelled."""
+        """Tell nobody any more; whoever waits for something, or comes to wait, is told that it is cancelled."""
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -151,6 +153,8 @@ class Follower:
             piece = await self.piece(after)
             if piece:
                 return piece
+            if self._stopped:
+                raise asyncio.CancelledError
             if commits == self._commits:
                 if self._news is None:
                     self._news = asyncio.get_running_loop().create_future()
