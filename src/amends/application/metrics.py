@@ -11,10 +11,12 @@ It does not: survive the process, or see what other processes did before it open
 
 import asyncio
 import re
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, TypeVar
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -69,8 +71,7 @@ class Histogram:
 
     def add(self, value: float) -> None:
         """Count one value."""
-        place = next((index for index, bound in enumerate(self.bounds) if value <= bound), -1)
-        self.counts[place] += 1
+        self.counts[bisect_left(self.bounds, value)] += 1
         self.count += 1
         self.total += value
 
@@ -131,6 +132,19 @@ class Meter:
         """How late timers were handled, in seconds."""
         self.batches = Histogram(BATCH_SIZES)
         """How many transitions were committed together."""
+        self._count: dict[type, Callable[[StreamKey, str, Any, datetime], None]] = {
+            e.SagaStarted: self._started,
+            e.SagaCompleted: self._completed,
+            e.SagaCompensated: self._compensated,
+            e.SagaAbandoned: self._abandoned,
+            e.StepStuck: self._stuck,
+            e.NodeStuck: self._stuck,
+            e.CommandIssued: self._issue,
+            e.AttemptStarted: self._attempt,
+            e.AttemptFailed: self._fault,
+            e.ReplyRecorded: self._reply,
+            e.OutcomeUnknown: self._given_up,
+        }
 
     @property
     def remembered(self) -> int:
@@ -162,7 +176,9 @@ class Meter:
         for followed, saga in readable:
             transition = followed.transition
             for event in followed.events:
-                self._count(transition.key, saga, event, transition.recorded_at)
+                count = self._count.get(type(event))
+                if count is not None:
+                    count(transition.key, saga, event, transition.recorded_at)
 
     async def _saga_of(self, followed: Followed) -> str | None:
         """Return the saga's name; None when the transition cannot be read (the projector reports it)."""
@@ -183,41 +199,51 @@ class Meter:
         if len(known) > self.most_remembered:
             del known[next(iter(known))]
 
-    def _count(self, key: StreamKey, saga: str, event: "e.AnyEvent", at: datetime) -> None:
-        match event:
-            case e.SagaStarted():
-                self._counts(saga).started += 1
-            case e.SagaCompleted():
-                self._counts(saga).completed += 1
-            case e.SagaCompensated():
-                self._counts(saga).compensated += 1
-            case e.SagaAbandoned():
-                self._counts(saga).abandoned += 1
-            case e.StepStuck() | e.NodeStuck():
-                self._counts(saga).stuck += 1
-            case e.CommandIssued(step=step, direction=direction):
-                self.attempts[AttemptKey(saga, _name(step), direction)] += 1
-                self._remember(self._issued, (key, step, direction), at)
-            case e.AttemptStarted(step=step, direction=direction):
-                self.attempts[AttemptKey(saga, _name(step), direction)] += 1
-            case e.AttemptFailed(step=step, fault=fault):
-                self.faults[saga, _name(step), fault] += 1
-            case e.ReplyRecorded(step=step, direction=direction, outcome=outcome):
-                self._answered(key, StepKey(saga, step, direction, outcome), at)
-            case e.OutcomeUnknown(step=step):
-                self._answered(key, StepKey(saga, step, "do", "unknown"), at)
-            case _:
-                pass
+    def _started(self, _key: StreamKey, saga: str, _event: object, _at: datetime) -> None:
+        self._counts(saga).started += 1
+
+    def _completed(self, _key: StreamKey, saga: str, _event: object, _at: datetime) -> None:
+        self._counts(saga).completed += 1
+
+    def _compensated(self, _key: StreamKey, saga: str, _event: object, _at: datetime) -> None:
+        self._counts(saga).compensated += 1
+
+    def _abandoned(self, _key: StreamKey, saga: str, _event: object, _at: datetime) -> None:
+        self._counts(saga).abandoned += 1
+
+    def _stuck(self, _key: StreamKey, saga: str, _event: object, _at: datetime) -> None:
+        self._counts(saga).stuck += 1
+
+    def _issue(self, key: StreamKey, saga: str, event: e.CommandIssued, at: datetime) -> None:
+        self.attempts[AttemptKey(saga, _name(event.step), event.direction)] += 1
+        self._remember(self._issued, (key, event.step, event.direction), at)
+
+    def _attempt(self, _key: StreamKey, saga: str, event: e.AttemptStarted, _at: datetime) -> None:
+        self.attempts[AttemptKey(saga, _name(event.step), event.direction)] += 1
+
+    def _fault(self, _key: StreamKey, saga: str, event: e.AttemptFailed, _at: datetime) -> None:
+        self.faults[saga, _name(event.step), event.fault] += 1
+
+    def _reply(self, key: StreamKey, saga: str, event: e.ReplyRecorded, at: datetime) -> None:
+        self._answered(key, StepKey(saga, event.step, event.direction, event.outcome), at)
+
+    def _given_up(self, key: StreamKey, saga: str, event: e.OutcomeUnknown, at: datetime) -> None:
+        self._answered(key, StepKey(saga, event.step, "do", "unknown"), at)
 
     def _counts(self, saga: str) -> SagaCounts:
         return self.sagas.setdefault(saga, SagaCounts())
 
     def _answered(self, key: StreamKey, step: StepKey, at: datetime) -> None:
         issued = self._issued.pop((key, step.step, step.direction), None)
-        if issued is not None:
-            named = step._replace(step=_name(step.step))
-            self.durations.setdefault(named, Histogram(STEP_SECONDS)).add((at - issued).total_seconds())
+        if issued is None:
+            return
+        named = step if "[" not in step.step else step._replace(step=_name(step.step))
+        found = self.durations.get(named)
+        if found is None:
+            found = self.durations[named] = Histogram(STEP_SECONDS)
+        found.add((at - issued).total_seconds())
 
 
+@lru_cache(maxsize=10_000)
 def _name(path: str) -> str:
     return _KEYS.sub("", path)
