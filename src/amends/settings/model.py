@@ -325,7 +325,7 @@ class Settings:
     )
     kafka: Kafka = section(Kafka, "Kafka as a transport. Checked now; the feature itself is still to come.")
     database: Database = section(
-        Database, "Where sagas are kept. PostgreSQL is checked now; the feature itself is still to come."
+        Database, "Where sagas are kept. On PostgreSQL the service has no lists yet."
     )
     redis: Redis = section(
         Redis, "A cache that nothing depends on. Checked now; the feature itself is still to come."

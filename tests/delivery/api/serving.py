@@ -216,12 +216,13 @@ def serving(
     *,
     config: Path,
     sagas: Sequence[str] = (SAGAS,),
-    store: str = "./sagas.db",
+    store: str | None = "./sagas.db",
     env: Mapping[str, str] | None = None,
     descriptors: int | None = None,
 ) -> Iterator[Serving]:
-    """A process that is ready."""
-    arguments = [*sagas, "--config", str(config), "--store", store, "--port", "0"]
+    """A process that is ready; without `store` the configuration says where it keeps sagas."""
+    kept = [] if store is None else ["--store", store]
+    arguments = [*sagas, "--config", str(config), *kept, "--port", "0"]
     process, log = launch(folder, *arguments, env=env, descriptors=descriptors)
     try:
         yield Serving(process, _port(process, log), log)

@@ -50,7 +50,6 @@ def config(folder: Path, desk: str, *lines: str) -> Path:
         (["tests.delivery.api.desk"], "tests.delivery.api.desk has no saga"),
         (["tests.delivery.api.errands:"], "names no sagas"),
         ([s.SAGAS, "--store", "amends"], "--store: write a file"),
-        ([s.SAGAS, "--store", "postgresql://127.0.0.1/amends"], "PostgreSQL is still to come"),
         ([s.SAGAS, "--host", "not a host"], "--host"),
         ([s.SAGAS, "--port", "99999"], "65535"),
         ([s.SAGAS, "--config", "none.yaml"], "none.yaml"),

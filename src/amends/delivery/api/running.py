@@ -9,6 +9,8 @@ It does not: read settings (`amends.settings` does), or choose exit codes beyond
 """
 
 import asyncio
+import dataclasses
+import importlib.util
 import logging
 import os
 import signal
@@ -33,6 +35,7 @@ from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
 from amends.delivery.api.server import Options, Server
 from amends.settings import Settings
+from amends.settings.model import Database
 
 CALLBACKS = "/v1/callbacks"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound to it here
@@ -117,7 +120,7 @@ def _service(
 
 
 def _stores(settings: Settings) -> tuple[Any, Any]:
-    """Return the event store and its read model."""
+    """Return the event store, and its read model where there is one."""
     url = settings.database.url
     match url.kind:
         case "memory":
@@ -125,7 +128,24 @@ def _stores(settings: Settings) -> tuple[Any, Any]:
         case "sqlite":
             return bootstrap.sqlite(url.path), bootstrap.sqlite_read_model(f"{url.path}.views")
         case "postgresql":
-            raise NotServed("database.url: PostgreSQL is still to come; name a file, such as amends.db")
+            # Lists would need a read model there; one in memory would grow with every saga that ever was.
+            return _postgres(settings.database), None
+
+
+def _postgres(database: Database) -> Any:
+    if importlib.util.find_spec("asyncpg") is None:
+        raise NotServed('database.url: PostgreSQL needs asyncpg: pip install "amends[postgres]"')
+    address = dataclasses.replace(
+        database.url,
+        username=database.username or database.url.username,
+        password=database.password or database.url.password,
+    )
+    try:
+        return bootstrap.postgres(
+            address.reveal(), connections=database.pool_size, connect_timeout=database.connect_timeout
+        )
+    except ValueError as error:
+        raise NotServed(f"database.url: {error}") from error
 
 
 def _bindings(sagas: "Sequence[Saga[Any]]", settings: Settings) -> list[str]:
