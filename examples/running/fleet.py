@@ -145,7 +145,7 @@ class Fleet:
             process = await asyncio.create_subprocess_exec(
                 *self._command(service),
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": _search_path()},
+                env={**os.environ, "PYTHONPATH": search_path()},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -209,7 +209,7 @@ def _locked(path: Path) -> IO[bytes]:
     return lock
 
 
-def _search_path() -> str:
-    """Where the services' interpreter finds amends and the examples: the checkout first."""
+def search_path() -> str:
+    """Where the interpreter of a process of ours finds amends and the examples: the checkout first."""
     inherited = os.environ.get("PYTHONPATH")
     return os.pathsep.join([str(ROOT / "src"), str(ROOT), *([inherited] if inherited else [])])

@@ -25,7 +25,7 @@ from typing import Any, Self
 import msgspec
 
 from examples.running.cases import Case
-from examples.running.fleet import ROOT, NotReady
+from examples.running.fleet import NotReady, search_path
 from examples.running.orchestrate import LONGEST_LINE, NotStarted, Ready, Report, SagaSeen
 
 MOST_FRUITLESS = 3
@@ -108,7 +108,7 @@ class Supervisor:
         with (self._directory / LOG).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *command,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
+                env={**os.environ, "PYTHONPATH": search_path()},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

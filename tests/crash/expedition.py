@@ -25,7 +25,7 @@ import msgspec
 
 from examples.order.cases import SERVICES, OrderCase
 from examples.order.checks import check
-from examples.running.fleet import Fleet
+from examples.running.fleet import Fleet, search_path
 from examples.running.verdict import Verdict
 from tests.crash.engine_process import Life
 from tests.crash.orders import SEED, WAYS
@@ -79,7 +79,7 @@ class EngineProcess:
             "-m",
             "tests.crash.engine_process",
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
+            env={**os.environ, "PYTHONPATH": search_path()},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

@@ -31,7 +31,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from examples.running.cases import Case, Expected
 from examples.running.example import Example, Telling, example_named
-from examples.running.fleet import ROOT, Fleet
+from examples.running.fleet import ROOT, Fleet, search_path
 from examples.running.main import Services
 
 NAMES: Final = ("order", "offer", "fulfilment", "reservation", "booking")
@@ -65,11 +65,10 @@ class Service:
 
     async def start(self) -> None:
         """Start it and wait until it says that it serves."""
-        search = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "amends.delivery.cli.main", "serve", *self.arguments),
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": search},
+            env={**os.environ, "PYTHONPATH": search_path()},
             stderr=asyncio.subprocess.PIPE,
         )
         self.log = asyncio.create_task(self._keep_log(self.process))

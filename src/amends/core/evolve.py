@@ -67,7 +67,7 @@ def _saga_started(state: State, event: e.SagaStarted) -> None:
 
 
 def _command_issued(state: State, event: e.CommandIssued) -> None:
-    path, due = event.step, event.due
+    path = event.step
     step = _step(state, path)
     do = event.direction == "do"
     to: Phase = "doing" if do else "undoing"
@@ -82,12 +82,9 @@ def _command_issued(state: State, event: e.CommandIssued) -> None:
         participant=event.participant,
         name=event.name,
         payload=bytes(event.payload),
-        due=due,
+        due=event.due,
     )
-    if due is None:
-        state.timers.pop(path, None)
-    else:
-        state.timers[path] = due
+    _set_timer(state, path, event.due)
 
 
 def _set_timer(state: State, path: str, due: Any) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, TypeVar
+from typing import IO, Final, TypeVar
 
 import msgspec
 
@@ -24,6 +24,7 @@ from amends.delivery.bench.workload import ParticipantKind, Workload
 T = TypeVar("T")
 
 TRANSITIONS: Final = 4
+LOOPBACK: Final = "http://127.0.0.1:"
 SAGAS: Final[dict[ParticipantKind, dict[int, int]]] = {
     "local": {1: 3_000, 50: 20_000, 500: 20_000},
     "http": {1: 1_000, 50: 5_000, 500: 5_000},
@@ -103,12 +104,25 @@ def _responder(participants: ParticipantKind) -> Generator[str]:
     if participants == "local":
         yield ""
         return
-    command = [sys.executable, "-m", "amends.delivery.bench.responder"]
+    with serving("responder") as url:
+        yield url
+
+
+@contextmanager
+def serving(module: str, *arguments: str) -> Generator[str]:
+    """Run a module of this package that serves until its standard input closes; yield its address."""
+    command = [sys.executable, "-m", f"amends.delivery.bench.{module}", *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own module
-        if process.stdout is None or not (port := process.stdout.readline().strip()):
-            raise RuntimeError("the process of the participants did not start")
         # Leaving closes its standard input, which ends it.
-        yield f"http://127.0.0.1:{port}"
+        yield f"{LOOPBACK}{first_line(process.stdout)}"
+
+
+def first_line(stream: IO[str] | None) -> str:
+    """Return the first line that a started process says."""
+    line = stream.readline().strip() if stream is not None else ""
+    if not line:
+        raise RuntimeError("the measured server did not start")
+    return line
 
 
 def _point(folder: Path, task: Task) -> Point:

@@ -12,15 +12,14 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Final
+from typing import Final
 
 import msgspec
 
-from amends.delivery.bench.run import in_own_process
+from amends.delivery.bench.run import LOOPBACK, first_line, in_own_process, serving
 from amends.delivery.bench.start_client import StartFigures, StartTask
 
 STARTS: Final = {1: 2_000, 50: 10_000}
-READY: Final = "http://127.0.0.1:"
 
 
 class StartPoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +56,7 @@ def run_starts(
 
 def _point(task: StartTask) -> StartPoint:
     figures = in_own_process("start_client", task, StartFigures)
-    with _bare(figures.answer_bytes) as url:
+    with serving("bare_server", str(figures.answer_bytes)) as url:
         bare = in_own_process("start_client", msgspec.structs.replace(task, url=url), StartFigures)
     return StartPoint(
         concurrency=task.concurrency,
@@ -74,13 +73,6 @@ def _point(task: StartTask) -> StartPoint:
 
 
 @contextmanager
-def _bare(length: int) -> Generator[str]:
-    command = [sys.executable, "-m", "amends.delivery.bench.bare_server", str(length)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own module
-        yield f"{READY}{_line(process.stdout)}"
-
-
-@contextmanager
 def _service(scratch: Path) -> Generator[str]:
     command = [sys.executable, "-m", "amends.delivery.cli.main", "serve"]
     command += [
@@ -92,14 +84,6 @@ def _service(scratch: Path) -> Generator[str]:
     ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603  our own module
         try:
-            yield READY + _line(process.stderr).partition(READY)[2].partition(",")[0]
+            yield LOOPBACK + first_line(process.stderr).partition(LOOPBACK)[2].partition(",")[0]
         finally:
             process.terminate()
-
-
-def _line(stream: IO[str] | None) -> str:
-    """Return the first line that a started process says."""
-    line = stream.readline().strip() if stream is not None else ""
-    if not line:
-        raise RuntimeError("the measured server did not start")
-    return line
