@@ -6,8 +6,9 @@ It does not: hold rules or settings.
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from amends.adapters.local.refuse import Refuse
 from amends.application.callbacks import Callbacks
@@ -22,6 +23,7 @@ __all__ = [
     "Refuse",
     "Service",
     "StoreError",
+    "Tables",
     "Transport",
     "callbacks",
     "http",
@@ -31,12 +33,14 @@ __all__ = [
     "mounted_callbacks",
     "postgres",
     "postgres_migrate",
+    "postgres_read_model",
     "postgres_reader",
     "service",
     "sqlite",
     "sqlite_limits",
     "sqlite_read_model",
     "sqlite_reader",
+    "tables",
 ]
 
 
@@ -85,6 +89,38 @@ def postgres_migrate(url: str, *, schema: str | None = None) -> Coroutine[Any, A
     return migrate(Address.of(url, schema=schema))
 
 
+class Tables(NamedTuple):
+    """Tables that migrations build."""
+
+    name: str
+    """``store`` or ``views``."""
+    migrate: Callable[[], Coroutine[Any, Any, Sequence[str]]]
+    """Bring them up to date; the names of what was applied. Raises `StoreHeld` while a process runs on the store."""
+    missing: Callable[[], Coroutine[Any, Any, Sequence[str]]]
+    """What `migrate` would apply; nothing is held or changed."""
+
+
+def tables(url: str | Path, *, views_url: str | None = None) -> Sequence[Tables]:
+    """Return what can be migrated of a store: the address of a PostgreSQL server, or the path of a file.
+
+    The read model beside a file is not: it is built anew.
+
+    Raises:
+        ValueError: an address cannot be used.
+    """
+    if isinstance(url, Path):
+        from amends.adapters import sqlite
+
+        return [Tables("store", partial(sqlite.migrate, url), partial(sqlite.missing, url))]
+    from amends.adapters import postgres
+
+    store, views = postgres.Address.of(url), postgres.Address.of(views_url or url).of_views()
+    return [
+        Tables("store", partial(postgres.migrate, store), partial(postgres.missing, store)),
+        Tables("views", partial(postgres.migrate_views, views), partial(postgres.missing_in_views, views)),
+    ]
+
+
 def postgres_reader(url: str, *, schema: str | None = None, namespace: str = "default") -> Inspection:
     """Return what is in a store on PostgreSQL, only to look at it, also while another process runs on it."""
     from amends.adapters.postgres import Address, PostgresStoreReader
@@ -108,6 +144,21 @@ def sqlite_read_model(path: str | Path) -> ReadModel:
     from amends.adapters.sqlite import SqliteReadModel
 
     return SqliteReadModel(path)
+
+
+def postgres_read_model(
+    url: str, *, schema: str | None = None, connect_timeout: timedelta = timedelta(seconds=5)
+) -> ReadModel:
+    """Return a read model on a PostgreSQL server, in a schema of its own: that of the address with `_views` behind.
+
+    `url` may name the store's database or another one. Several processes share it.
+
+    Raises:
+        ValueError: the address cannot be used; the text does not hold its password.
+    """
+    from amends.adapters.postgres import Address, PostgresReadModel
+
+    return PostgresReadModel(Address.of(url, schema=schema).of_views(), connect_timeout=connect_timeout)
 
 
 def sqlite_reader(path: str | Path, *, namespace: str = "default") -> Inspection:

@@ -106,6 +106,9 @@ EDGES: dict[str, Edges] = {
     "database.password": SECRET,
     "database.pool-size": Edges(("1", "1000"), ("0", "1001")),
     "database.connect-timeout": Edges(("100ms", "5m"), ("99ms", "6m")),
+    "database.views-url": Edges(
+        ("postgresql://views/d", "postgresql://h/d?schema=s"), ("amends", "mysql://h/d")
+    ),
     "redis.host": HOST,
     "redis.port": PORT,
     "redis.username": LINE,

@@ -5,6 +5,7 @@ who must see its own writes waits with `caught_up` first.
 It does not: read streams, decide, or bound how long somebody waits.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from amends.ports import Count, EventStore, Place, ReadModel, SagaQuery, SagaSum
 __all__ = ["Count", "Page", "Place", "Queries", "SagaQuery", "SagaSummary"]
 
 LARGEST_PAGE = 1_000
+LOOK = 0.02
+"""Seconds between two looks at rows that another process puts, for somebody who waits for them."""
 
 
 class Page(NamedTuple):
@@ -72,6 +75,12 @@ class Queries:
     async def caught_up(self, sequence: int | None = None) -> None:
         """Wait until the log is shown up to `sequence`; without it, up to what is durable now. The caller bounds it."""
         wanted = await self._store.log_end() if sequence is None else sequence
+        while not self._projector.leads and self.projected < wanted:
+            # Another process projects: only the checkpoint beside the rows tells how far they go.
+            checkpoint = await self._read_model.checkpoint()
+            if checkpoint.sequence >= wanted:
+                return
+            await asyncio.sleep(LOOK)
         await self._follower.taken(self._projector, wanted)
 
 

@@ -6,6 +6,7 @@ It does not: choose adapters (`amends.bootstrap`), or serve a network (`amends.d
 """
 
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -50,6 +51,7 @@ class Service:
         self._queries: Queries | None = None
         if read_model is not None:
             projector = Projector(store, read_model)
+            projector.on_look = partial(self._follower.note, projector)
             self._listeners.append(projector)
             self._queries = Queries(
                 read_model=read_model,

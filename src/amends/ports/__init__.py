@@ -30,6 +30,7 @@ from amends.ports.read_model import (
     SagaSummary,
 )
 from amends.ports.store_errors import (
+    ClaimLost,
     StoreCorrupt,
     StoreError,
     StoreFull,
@@ -47,6 +48,7 @@ __all__ = [
     "CallbackDoor",
     "CallbackReply",
     "Checkpoint",
+    "ClaimLost",
     "Clock",
     "Count",
     "DefinitionNote",

@@ -219,6 +219,11 @@ class Database:
     connect_timeout: timedelta = key(
         timedelta(seconds=5), duration("100ms", "5m"), "How long opening a connection may take (PostgreSQL)."
     )
+    views_url: DatabaseUrl | None = key(
+        None,
+        database_url(),
+        "Where the lists are kept, if not in the database of `database.url` (PostgreSQL); with an account of its own.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -324,9 +329,7 @@ class Settings:
         Eureka, "Registration with Eureka. Checked now; the feature itself is still to come."
     )
     kafka: Kafka = section(Kafka, "Kafka as a transport. Checked now; the feature itself is still to come.")
-    database: Database = section(
-        Database, "Where sagas are kept. On PostgreSQL the service has no lists yet."
-    )
+    database: Database = section(Database, "Where sagas are kept.")
     redis: Redis = section(
         Redis, "A cache that nothing depends on. Checked now; the feature itself is still to come."
     )

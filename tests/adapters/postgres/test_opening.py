@@ -87,13 +87,13 @@ async def test_a_migration_that_fails_leaves_nothing(
 ) -> None:
     good = known_migrations()
     bad = Migration(2, "0002_bad", "CREATE TABLE half (a text); CREATE TABLE half (a text);")
-    monkeypatch.setattr(migrations, "known_migrations", lambda: (*good, bad))
+    monkeypatch.setattr(migrations, "known_migrations", lambda *_: (*good, bad))
     await refusal(address, StoreCorrupt)
     assert await tables(address) == []
-    monkeypatch.setattr(migrations, "known_migrations", lambda: good)
+    monkeypatch.setattr(migrations, "known_migrations", lambda *_: good)
     assert await migrate(address) == ["0001_event_store"]
     better = Migration(2, "0002_better", "CREATE TABLE whole (a text); CREATE TABLE other (a text);")
-    monkeypatch.setattr(migrations, "known_migrations", lambda: (*good, better))
+    monkeypatch.setattr(migrations, "known_migrations", lambda *_: (*good, better))
     assert await migrate(address) == ["0002_better"]
     assert {"whole", "other"} <= set(await tables(address))
 

@@ -1,4 +1,4 @@
-"""`amends serve` on a real PostgreSQL: the same service, without lists; one process has the store."""
+"""`amends serve` on a real PostgreSQL: the same service; one process has the store."""
 
 from pathlib import Path
 
@@ -27,8 +27,11 @@ def test_a_saga_ends_and_is_there_after_a_restart(tmp_path: Path, desk: str) -> 
     with s.serving(tmp_path, config=config, store=None) as running:
         started = running.ask("POST", "/v1/sagas?wait=20", ERRAND)
         assert (started.status, started.json["status"]) == (201, "completed")
-        listed = running.ask("GET", "/v1/sagas")
-        assert (listed.status, listed.code) == (503, "unavailable")
+        listed = running.ask("GET", "/v1/sagas?consistent=true&status=completed")
+        assert [saga["id"] for saga in listed.json["sagas"]] == ["e-1"]
+        assert (
+            'amends_sagas{saga="errand",status="completed"} 1' in running.ask("GET", "/metrics").body.decode()
+        )
         code, text = refused(tmp_path, s.SAGAS, "--config", str(config), "--port", "0")
         assert code == 1
         assert "is held by" in text
@@ -36,6 +39,8 @@ def test_a_saga_ends_and_is_there_after_a_restart(tmp_path: Path, desk: str) -> 
         assert password not in running.log.read_text() + text
     with s.serving(tmp_path, config=config, store=None) as running:
         assert running.saga("e-1")["status"] == "completed"
+        listed = running.ask("GET", "/v1/sagas?consistent=true")
+        assert [saga["id"] for saga in listed.json["sagas"]] == ["e-1"]
         assert running.ask("POST", "/v1/sagas", ERRAND).status == 200
 
 

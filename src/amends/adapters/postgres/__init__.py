@@ -8,6 +8,17 @@ gives each transaction another session.
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.event_store import PostgresEventStore
 from amends.adapters.postgres.held_session import migrate
+from amends.adapters.postgres.migrations import missing
+from amends.adapters.postgres.read_model import PostgresReadModel, migrate_views, missing_in_views
 from amends.adapters.postgres.reader import PostgresStoreReader
 
-__all__ = ["Address", "PostgresEventStore", "PostgresStoreReader", "migrate"]
+__all__ = [
+    "Address",
+    "PostgresEventStore",
+    "PostgresReadModel",
+    "PostgresStoreReader",
+    "migrate",
+    "migrate_views",
+    "missing",
+    "missing_in_views",
+]

@@ -9,8 +9,6 @@ It does not: read settings (`amends.settings` does), or choose exit codes beyond
 """
 
 import asyncio
-import dataclasses
-import importlib.util
 import logging
 import os
 import signal
@@ -34,8 +32,8 @@ from amends.delivery.api.connections import Limits as ConnectionLimits, bound
 from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
 from amends.delivery.api.server import Options, Server
+from amends.delivery.stores import NotServed, stores
 from amends.settings import Settings
-from amends.settings.model import Database
 
 CALLBACKS = "/v1/callbacks"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound to it here
@@ -46,10 +44,6 @@ _log = logging.getLogger(__name__)
 
 class Unbound(Exception):
     """A step needs a participant that the configuration does not name."""
-
-
-class NotServed(Exception):
-    """What the configuration asks for is still to come, or cannot be had here."""
 
 
 async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callable[[str], None]) -> None:
@@ -103,7 +97,7 @@ def _service(
     callbacks, answer = bootstrap.mounted_callbacks(
         public + CALLBACKS, longest_body=server.max_body_size, body_within=server.body_timeout
     )
-    store, read_model = _stores(settings)
+    store, read_model = stores(settings.database)
     orchestrator = Orchestrator(
         sagas=sagas,
         store=store,
@@ -117,35 +111,6 @@ def _service(
         ),
     )
     return bootstrap.service(orchestrator, read_model=read_model), callbacks, answer
-
-
-def _stores(settings: Settings) -> tuple[Any, Any]:
-    """Return the event store, and its read model where there is one."""
-    url = settings.database.url
-    match url.kind:
-        case "memory":
-            return bootstrap.memory(), bootstrap.memory_read_model()
-        case "sqlite":
-            return bootstrap.sqlite(url.path), bootstrap.sqlite_read_model(f"{url.path}.views")
-        case "postgresql":
-            # Lists would need a read model there; one in memory would grow with every saga that ever was.
-            return _postgres(settings.database), None
-
-
-def _postgres(database: Database) -> Any:
-    if importlib.util.find_spec("asyncpg") is None:
-        raise NotServed('database.url: PostgreSQL needs asyncpg: pip install "amends[postgres]"')
-    address = dataclasses.replace(
-        database.url,
-        username=database.username or database.url.username,
-        password=database.password or database.url.password,
-    )
-    try:
-        return bootstrap.postgres(
-            address.reveal(), connections=database.pool_size, connect_timeout=database.connect_timeout
-        )
-    except ValueError as error:
-        raise NotServed(f"database.url: {error}") from error
 
 
 def _bindings(sagas: "Sequence[Saga[Any]]", settings: Settings) -> list[str]:

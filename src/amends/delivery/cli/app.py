@@ -46,6 +46,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "definitions": ("definitions", "definitions"),
     "diagram": ("definitions", "diagram"),
     "serve": ("serve", "serve"),
+    "migrate": ("migrate", "migrate"),
     "lint": ("lint", "lint"),
     "bench": ("bench", "bench"),
     "completion": ("completion", "completion"),
