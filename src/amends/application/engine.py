@@ -459,10 +459,10 @@ class Engine:
             self._unreadable(instance, error)
             return
         instance.busy = False
-        if state.position:
-            instance.plan, instance.state = plan, state
-            if resend and not state.final:
-                self._resend(instance)
+        # Nothing there after all: it was archived meanwhile.
+        instance.plan, instance.state = plan, state
+        if resend and not state.final:
+            self._resend(instance)
         self._work(instance)
 
     def _resend(self, instance: Instance) -> None:

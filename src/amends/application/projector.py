@@ -27,6 +27,7 @@ from amends.ports import (
     ClaimLost,
     ReadModel,
     SagaSummary,
+    StoredStream,
     StoreReader,
     StreamKey,
     Transition,
@@ -124,6 +125,20 @@ class Projector:
         # Not before the rows are put: when that fails the same piece comes again.
         self._keep(folded)
 
+    async def show(self, streams: Sequence[StoredStream]) -> None:
+        """Put the rows of streams that came back to places behind the checkpoint, which stays.
+
+        Raises:
+            ClaimLost: another process projects.
+        """
+        rows: list[SagaSummary] = []
+        for stream in streams:
+            try:
+                rows.append(_summary(*_folded_whole(stream)))
+            except AmendsError as error:
+                log.error("saga %s has no row: %s", stream.key.saga_id, error)  # noqa: TRY400  the text says all
+        await self._read_model.put(rows, await self._read_model.checkpoint())
+
     async def _look(self) -> None:
         """Tell how far the one who projects has come."""
         if self.on_look is not None:
@@ -160,6 +175,16 @@ class Projector:
 
 def _unbegun(first: Transition) -> Folded:
     return Folded(initial(first.key.namespace, first.key.saga_id), first.recorded_at, None)
+
+
+def _folded_whole(stream: StoredStream) -> tuple[Folded, Followed]:
+    folded, steps = (
+        _unbegun(stream.transitions[0].transition),
+        [Followed(each) for each in stream.transitions],
+    )
+    for followed in steps:
+        folded = folded.after(followed.events, followed.transition)
+    return folded, steps[-1]
 
 
 def _checkpoint(sequence: int, transition: Transition) -> Checkpoint:

@@ -6,6 +6,7 @@ It does not: choose adapters (`amends.bootstrap`), or serve a network (`amends.d
 """
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -17,7 +18,8 @@ from amends.application.metrics import Meter
 from amends.application.orchestrator import Orchestrator, ParticipantView
 from amends.application.projector import Projector
 from amends.application.queries import Queries
-from amends.ports import ReadModel
+from amends.application.retention import Retention
+from amends.ports import Archive, ReadModel, RetainedStore
 
 
 class Gauges(NamedTuple):
@@ -37,11 +39,32 @@ class Gauges(NamedTuple):
     is_ready: bool
 
 
+class Retained(NamedTuple):
+    """How long finished instances stay in the store, and where they go then."""
+
+    archive: Archive
+    age: timedelta
+    interval: timedelta = timedelta(hours=1)
+    """Between two runs."""
+
+
 class Service:
     """Use it as ``async with Service(orchestrator, read_model=...) as service``; it opens the orchestrator itself."""
 
-    def __init__(self, orchestrator: Orchestrator, *, read_model: ReadModel | None = None) -> None:
-        """Join `orchestrator`, not open yet, with what looks on; `read_model` holds the rows of lists."""
+    def __init__(
+        self,
+        orchestrator: Orchestrator,
+        *,
+        read_model: ReadModel | None = None,
+        retained: Retained | None = None,
+    ) -> None:
+        """Join `orchestrator`, not open yet, with what looks on; `read_model` holds the rows of lists.
+
+        `retained`: what becomes of finished instances; without it they stay.
+
+        Raises:
+            TypeError: the store cannot give up anything.
+        """
         self._orchestrator = orchestrator
         self._read_model = read_model
         store, namespace = orchestrator.store, orchestrator.namespace
@@ -49,6 +72,7 @@ class Service:
         self._meter = Meter(store)
         self._listeners: list[Listener] = [self._meter]
         self._queries: Queries | None = None
+        projector: Projector | None = None
         if read_model is not None:
             projector = Projector(store, read_model)
             projector.on_look = partial(self._follower.note, projector)
@@ -60,6 +84,10 @@ class Service:
                 projector=projector,
                 namespace=namespace,
             )
+        self._retained = retained
+        self._retention = (
+            None if retained is None else _retention(orchestrator, retained, read_model, projector)
+        )
         self._feed = Feed(store, self._follower, namespace=namespace)
         self._opened: AsyncExitStack | None = None
 
@@ -87,6 +115,11 @@ class Service:
     def meter(self) -> Meter:
         """What happened since this process opened."""
         return self._meter
+
+    @property
+    def retention(self) -> Retention | None:
+        """What archives finished instances; None when they all stay."""
+        return self._retention
 
     @property
     def is_ready(self) -> bool:
@@ -129,6 +162,9 @@ class Service:
             engine.timers.on_fired = self._meter.fired
             stack.push_async_callback(self._follower.stop)
             await self._follower.start(*self._listeners)
+            if self._retention is not None and self._retained is not None:
+                stack.push_async_callback(self._retention.stop)
+                self._retention.start(self._retained.interval)
             self._opened = stack.pop_all()
         return self
 
@@ -143,3 +179,20 @@ class Service:
     def _committed(self, transitions: int) -> None:
         self._meter.committed(transitions)
         self._follower.committed(transitions)
+
+
+def _retention(
+    orchestrator: Orchestrator, retained: Retained, read_model: ReadModel | None, projector: Projector | None
+) -> Retention:
+    store = orchestrator.store
+    if not isinstance(store, RetainedStore):
+        raise TypeError("this store keeps everything: it has no way to give up finished instances")
+    return Retention(
+        store,
+        retained.archive,
+        orchestrator.clock,
+        age=retained.age,
+        read_model=read_model,
+        # Of several processes the one that puts the rows: it alone may remove some.
+        may_run=lambda: projector is None or projector.leads,
+    )

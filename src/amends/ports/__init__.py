@@ -1,10 +1,11 @@
-"""What Amends needs from outside, as Protocols: an event store, a read model, a transport, a
+"""What Amends needs from outside, as Protocols: an event store, a read model, an archive, a transport, a
 door for callbacks, a clock.
 
 Rules: a port speaks in the core's words and in plain values; each has one behavioural suite that every adapter runs.
 It does not: import a technology, an adapter, or asyncio.
 """
 
+from amends.ports.archive import Archive, ArchiveError, Volume
 from amends.ports.callback import CallbackDoor, CallbackReply, Deliver, Verdict
 from amends.ports.clock import Clock
 from amends.ports.event_store import (
@@ -29,6 +30,7 @@ from amends.ports.read_model import (
     SagaQuery,
     SagaSummary,
 )
+from amends.ports.retention import FinishedPage, RetainedStore, StoredStream, StreamEnd
 from amends.ports.store_errors import (
     ClaimLost,
     StoreCorrupt,
@@ -44,6 +46,8 @@ from amends.ports.transport import Binding, Described, Transport
 
 __all__ = [
     "Append",
+    "Archive",
+    "ArchiveError",
     "Binding",
     "CallbackDoor",
     "CallbackReply",
@@ -55,6 +59,7 @@ __all__ = [
     "Deliver",
     "Described",
     "EventStore",
+    "FinishedPage",
     "IndexChange",
     "KeepIndex",
     "Logged",
@@ -62,6 +67,7 @@ __all__ = [
     "Place",
     "ReadModel",
     "RemoveIndex",
+    "RetainedStore",
     "SagaQuery",
     "SagaSummary",
     "SetIndex",
@@ -74,8 +80,11 @@ __all__ = [
     "StoreReadOnly",
     "StoreReader",
     "StoreUnavailable",
+    "StoredStream",
+    "StreamEnd",
     "StreamKey",
     "Transition",
     "Transport",
     "Verdict",
+    "Volume",
 ]

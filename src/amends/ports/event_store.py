@@ -147,8 +147,9 @@ class EventStore(Protocol):
     async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
         """Store all of `batch` in one durable transaction; one verdict each, in order.
 
-        False: another transition stands at that position already (the optimistic lock was lost); neither this
-        transition nor its index change was stored, everything else of the batch was.
+        False: another transition stands at that position already (the optimistic lock was lost), or its stream has no
+        beginning, for it was given up; neither this transition nor its index change was stored, everything else of
+        the batch was.
         """
         ...
 

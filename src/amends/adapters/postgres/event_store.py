@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from amends.adapters.postgres import reading
+from amends.adapters.postgres import reading, retention
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.driver import Link
 from amends.adapters.postgres.faults import unavailable
@@ -30,6 +30,7 @@ from amends.ports.event_store import (
     StreamKey,
     Transition,
 )
+from amends.ports.retention import FinishedPage, StoredStream, StreamEnd
 
 T = TypeVar("T")
 
@@ -103,6 +104,18 @@ class PostgresEventStore:
 
     async def next_wake(self) -> datetime | None:
         return await self._ask(reading.next_wake)
+
+    async def finished(self, *, before: datetime, after: int = 0, limit: int = 1000) -> FinishedPage:
+        return await self._ask(partial(retention.finished, before=before, after=after, limit=limit))
+
+    async def streams(self, keys: Sequence[StreamKey]) -> Sequence[StoredStream]:
+        return await self._ask(partial(retention.stored_streams, keys=keys))
+
+    async def delete_streams(self, ends: Sequence[StreamEnd]) -> Sequence[bool]:
+        return await self._write(lambda writer: writer.delete_streams(ends))
+
+    async def restore_streams(self, streams: Sequence[StoredStream]) -> Sequence[bool]:
+        return await self._write(lambda writer: writer.restore_streams(streams))
 
     async def close(self) -> None:
         opened, self._opened = self._opened, None

@@ -52,3 +52,8 @@ VIEWS_FIND_NEWEST: Final = _query("views_find_newest")
 VIEWS_FIND_OLDEST: Final = _query("views_find_oldest")
 VIEWS_FIND_OPEN_NEWEST: Final = _query("views_find_open_newest")
 VIEWS_FIND_OPEN_OLDEST: Final = _query("views_find_open_oldest")
+
+READ_LOG_ENDS: Final = _query("read_log_ends")
+READ_STORED_STREAMS: Final = _query("read_stored_streams")
+DELETE_STREAMS: Final = _query("delete_streams")
+RESTORE_STREAMS: Final = _query("restore_streams")

@@ -12,7 +12,7 @@ It does not: wait for a server that is away (its caller does), or take turns (`P
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from amends.adapters.postgres import statements
+from amends.adapters.postgres import retention, statements
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.batch import Place, ordered, place_of, prepare, without_losers
 from amends.adapters.postgres.driver import ServerError
@@ -28,11 +28,20 @@ from amends.adapters.postgres.held_session import HeldSession, Identity
 from amends.adapters.postgres.numbers import StreamNumbers
 from amends.adapters.postgres.reading import as_transition
 from amends.ports.event_store import Append, DefinitionNote, SetIndex, StreamKey, Transition
+from amends.ports.retention import StoredStream, StreamEnd
 
 T = TypeVar("T")
 
 MOST_ATTEMPTS: Final = 5
 """How often the same statement is given, when what stands in its way is gone at once."""
+
+
+class _FollowsNothing(Exception):
+    """Appends of streams that were never begun, or have been given up; nothing was written."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        super().__init__()
+        self.places = places
 
 
 class StoreWriter:
@@ -78,6 +87,18 @@ class StoreWriter:
         columns = [list(column) for column in zip(*by_place, strict=True)] or [[], [], []]
         await self._again_when_lost(
             lambda session, _: session.link.fetch(statements.NOTE_DEFINITIONS, *columns)
+        )
+
+    async def delete_streams(self, ends: Sequence[StreamEnd]) -> list[bool]:
+        """Give up streams; what a lost session gave up already comes back as False, for it is not there."""
+        return await self._again_when_lost(
+            lambda session, numbers: retention.delete_streams(session.link, numbers, ends)
+        )
+
+    async def restore_streams(self, streams: Sequence[StoredStream]) -> list[bool]:
+        """Take streams back."""
+        return await self._again_when_lost(
+            lambda session, numbers: retention.restore_streams(session.link, numbers, streams)
         )
 
     async def _again_when_lost(self, write: Callable[[HeldSession, StreamNumbers], Awaitable[T]]) -> T:
@@ -171,6 +192,9 @@ class StoreWriter:
                 if appends:
                     await self._write(session, numbers, appends)
                 return kept
+            except _FollowsNothing as lost:
+                taken.update(lost.places)
+                continue
             except ServerError as fault:
                 if state_of(fault) not in {UNIQUE_VIOLATION, *PASSING}:
                     raise
@@ -183,6 +207,10 @@ class StoreWriter:
 
     async def _write(self, session: HeldSession, numbers: StreamNumbers, appends: Sequence[Append]) -> None:
         begun = await numbers.for_new(appends)
+        if orphans := [
+            each for each in map(place_of, appends) if each[0] not in begun and each[0] not in numbers.known
+        ]:
+            raise _FollowsNothing(orphans)
         prepared = prepare(appends, numbers.known, begun)
         statement = statements.APPEND_TRANSITIONS if prepared.has_only_transitions else statements.APPEND
         self._unsettled = appends
