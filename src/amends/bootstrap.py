@@ -14,18 +14,22 @@ from amends.adapters.local.refuse import Refuse
 from amends.application.callbacks import Callbacks
 from amends.application.inspection import Inspection
 from amends.application.orchestrator import Orchestrator
-from amends.application.service import Service
-from amends.ports import Deliver, EventStore, ReadModel, StoreError, Transport
+from amends.application.service import Retained, Service
+from amends.application.upkeep import Upkeep
+from amends.ports import Archive, ArchiveError, Deliver, EventStore, ReadModel, StoreError, Transport
 
 __all__ = [
+    "ArchiveError",
     "Callbacks",
     "Inspection",
     "Refuse",
+    "Retained",
     "Service",
     "StoreError",
     "Tables",
     "Transport",
     "callbacks",
+    "folder_archive",
     "http",
     "local",
     "memory",
@@ -41,6 +45,7 @@ __all__ = [
     "sqlite_read_model",
     "sqlite_reader",
     "tables",
+    "upkeep",
 ]
 
 
@@ -168,9 +173,33 @@ def sqlite_reader(path: str | Path, *, namespace: str = "default") -> Inspection
     return Inspection(SqliteStoreReader(path), memory_read_model(), namespace=namespace)
 
 
-def service(orchestrator: Orchestrator, *, read_model: ReadModel | None = None) -> Service:
-    """Join `orchestrator`, not open yet, with its read side, feed and meter."""
-    return Service(orchestrator, read_model=read_model)
+def folder_archive(folder: str | Path) -> Archive:
+    """Return an archive for finished instances in a folder, which is made when it is not there."""
+    from amends.adapters.folder import FolderArchive
+
+    return FolderArchive(folder)
+
+
+def upkeep(store: EventStore, archive: Archive, *, read_model: ReadModel | None = None) -> Upkeep:
+    """Return a store that nobody runs on, to archive what has ended or to bring it back.
+
+    Raises:
+        TypeError: the store cannot give up anything.
+    """
+    return Upkeep(store, archive, read_model=read_model)
+
+
+def service(
+    orchestrator: Orchestrator, *, read_model: ReadModel | None = None, retained: Retained | None = None
+) -> Service:
+    """Join `orchestrator`, not open yet, with its read side, feed and meter.
+
+    `retained`: how long finished instances stay, and where they go then; without it they stay.
+
+    Raises:
+        TypeError: the store cannot give up anything.
+    """
+    return Service(orchestrator, read_model=read_model, retained=retained)
 
 
 def sqlite_limits(folder: Path) -> tuple[float, float]:

@@ -139,6 +139,9 @@ EDGES: dict[str, Edges] = {
             "jitter": Edges(("0", "0.25", "1"), ("2", "1.01", "-0.1", "nan", "inf", "1e-3", ".5")),
         }.items()
     },
+    "retention.age": Edges(("1h", "30d", "3660d"), ("59m", "3661d")),
+    "retention.folder": Edges(("archive", "/var/lib/amends/archive", "a" * 1_000), ("a" * 1_001,)),
+    "retention.interval": Edges(("1s", "7d"), ("999ms", "8d")),
     "log.level": Edges(("debug", "INFO", "warn", "trace"), ("loud", "off")),
     "log.format": Edges(("text", "json"), ("xml",)),
     "log.requests": SWITCH,

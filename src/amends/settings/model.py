@@ -309,6 +309,19 @@ class SagaDefaults:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Retention:
+    age: timedelta | None = key(
+        None,
+        duration("1h", "3660d"),
+        "How long an instance stays after its end before it is archived; without it all stay for ever.",
+    )
+    folder: str = key("archive", text(1_000), "Where archived instances go: a folder, made when needed.")
+    interval: timedelta = key(
+        timedelta(hours=1), duration("1s", "7d"), "The time between two looks for what may go."
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Log:
     level: Literal["debug", "info", "warning", "error"] = key(
         "info",
@@ -339,4 +352,5 @@ class Settings:
         " wins. `NAME: URL` is short for `NAME: {url: URL}`.",
     )
     saga: SagaDefaults = section(SagaDefaults, "How sagas run.")
+    retention: Retention = section(Retention, "What becomes of instances that have ended.")
     log: Log = section(Log, "What the service writes about itself, to standard error.")

@@ -49,6 +49,11 @@ METRICS: Mapping[str, Metric] = {
     "amends_log_lag": Metric(
         "gauge", "Transitions that are durable and not yet taken in, by who follows the log."
     ),
+    "amends_archived_total": Metric("counter", "Instances that were archived and given up by the store."),
+    "amends_archived_bytes_total": Metric("counter", "Bytes that were written to the archive."),
+    "amends_retention_failures_total": Metric(
+        "counter", "Looks for what may go that did not come to their end."
+    ),
     "amends_ready": Metric("gauge", "1 while work may come."),
     "amends_connections": Metric("gauge", "Open connections of clients."),
 }
@@ -65,6 +70,7 @@ async def exposition(service: Service, *, connections: int) -> str:
         **await _of_lists(service),
         **_of_steps(service),
         **_of_engine(service, gauges),
+        **_of_retention(service),
         **_of_participants(gauges),
         "amends_connections": [_line("amends_connections", {}, connections)],
     }.items():
@@ -129,6 +135,20 @@ def _of_engine(service: Service, gauges: Gauges) -> dict[str, list[str]]:
             _line("amends_log_lag", {"listener": name}, lag) for name, lag in sorted(gauges.lag.items())
         ],
         "amends_ready": [_line("amends_ready", {}, int(gauges.is_ready))],
+    }
+
+
+def _of_retention(service: Service) -> dict[str, list[str]]:
+    role = service.retention
+    counts = {"archived": 0, "archived_bytes": 0, "retention_failures": 0}
+    if role is not None:
+        counts = {
+            "archived": role.archived,
+            "archived_bytes": role.size,
+            "retention_failures": role.failures,
+        }
+    return {
+        f"amends_{what}_total": [_line(f"amends_{what}_total", {}, number)] for what, number in counts.items()
     }
 
 

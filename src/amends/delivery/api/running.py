@@ -34,6 +34,7 @@ from amends.delivery.api.descriptors import Share, share
 from amends.delivery.api.server import Options, Server
 from amends.delivery.stores import NotServed, stores
 from amends.settings import Settings
+from amends.settings.model import Retention
 
 CALLBACKS = "/v1/callbacks"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound to it here
@@ -110,7 +111,15 @@ def _service(
             timeout=saga.step_timeout, retry=saga.retry.policy(), undo_retry=saga.undo_retry.policy()
         ),
     )
-    return bootstrap.service(orchestrator, read_model=read_model), callbacks, answer
+    service = bootstrap.service(orchestrator, read_model=read_model, retained=_retained(settings.retention))
+    return service, callbacks, answer
+
+
+def _retained(retention: Retention) -> bootstrap.Retained | None:
+    if retention.age is None:
+        return None
+    archive = bootstrap.folder_archive(retention.folder)
+    return bootstrap.Retained(archive, retention.age, retention.interval)
 
 
 def _bindings(sagas: "Sequence[Saga[Any]]", settings: Settings) -> list[str]:

@@ -47,6 +47,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "diagram": ("definitions", "diagram"),
     "serve": ("serve", "serve"),
     "migrate": ("migrate", "migrate"),
+    "archive": ("retention", "archive"),
+    "restore": ("retention", "restore"),
     "lint": ("lint", "lint"),
     "bench": ("bench", "bench"),
     "completion": ("completion", "completion"),
