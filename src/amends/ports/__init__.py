@@ -10,6 +10,7 @@ from amends.ports.callback import CallbackDoor, CallbackReply, Deliver, Verdict
 from amends.ports.clock import Clock
 from amends.ports.event_store import (
     Append,
+    Beginnings,
     DefinitionNote,
     EventStore,
     IndexChange,
@@ -48,6 +49,7 @@ __all__ = [
     "Append",
     "Archive",
     "ArchiveError",
+    "Beginnings",
     "Binding",
     "CallbackDoor",
     "CallbackReply",

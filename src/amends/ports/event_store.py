@@ -16,7 +16,7 @@ It does not: read the events, decide anything, or serve queries (the read side h
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -129,6 +129,15 @@ class StoreReader(Protocol):
 
     async def close(self) -> None:
         """Let go. Closing twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class Beginnings(Protocol):
+    """What a store has besides when it can say at once how many instances began."""
+
+    async def beginnings(self, keys: Sequence[StreamKey]) -> Sequence[Transition]:
+        """Return the first transitions of these streams, in this order; one that is not there is left out."""
         ...
 
 

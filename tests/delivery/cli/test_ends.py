@@ -35,7 +35,7 @@ VERBS_THAT_ASK = {
     "definitions": ["definitions"],
     "diagram": ["diagram", "order"],
 }
-OTHERS = {"demo", "serve", "lint", "bench", "config", "completion"}
+OTHERS = {"demo", "serve", "migrate", "archive", "restore", "lint", "bench", "config", "completion"}
 
 
 def test_every_verb_is_here() -> None:

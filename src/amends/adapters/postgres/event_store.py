@@ -82,6 +82,9 @@ class PostgresEventStore:
                 return found
             after = piece[-1].position
 
+    async def beginnings(self, keys: Sequence[StreamKey]) -> Sequence[Transition]:
+        return await self._ask(partial(reading.beginnings, keys=keys))
+
     async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
         return await self._ask(partial(reading.log_piece, after=after, limit=limit))
 
