@@ -37,8 +37,8 @@ from amends.ports import (
     Volume,
 )
 from tests.application.conftest import Stores
-from tests.application.engine_world import NOON, ManualClock, events_of, fire, orchestrator, until
-from tests.application.shop import APPROVED, FULFIL, Order, Shop
+from tests.application.engine_world import NOON, ManualClock, events_of, orchestrator, until
+from tests.application.shop import APPROVED, FULFIL, Order
 from tests.application.stores import Held, Wrapped
 
 DAY = timedelta(days=1)
@@ -210,7 +210,7 @@ async def test_what_went_wrong_half_way_is_put_right_by_the_next_run(
         assert await events_of(store, "old-1") == []
 
 
-class Reopening(FolderArchive):
+class Meanwhile(FolderArchive):
     """Lets something happen when a volume is complete, before anything is deleted."""
 
     happens: Callable[[], Any]
@@ -222,23 +222,25 @@ class Reopening(FolderArchive):
 
 
 async def test_an_instance_that_goes_on_meanwhile_stays(store: EventStore, tmp_path: Path) -> None:
-    clock, shop, model, archive = ManualClock(), Shop(), memory_read_model(), Reopening(tmp_path)
-    shop.on("pay", lambda _command: asyncio.Event().wait())
-    async with Service(orchestrator(store, shop, clock=clock), read_model=model) as service:
+    clock, model, archive = ManualClock(), memory_read_model(), Meanwhile(tmp_path)
+    async with Service(orchestrator(store, clock=clock), read_model=model) as service:
         amends = service.orchestrator
-        await amends.start(FULFIL, Order(), saga_id="late")
-        while (await amends.get("late")).status != "compensated":
-            await fire(amends, clock, by=timedelta(minutes=1))
-        del shop.handlers["pay"]
-        await run(amends, "other")
+        await run(amends, "late", "other")
         clock.move(2 * DAY)
         await run(amends, "new")
         await listed(service)
-        archive.happens = lambda: amends.reply("late", "pay", Succeeded(b'{"payment":"late"}'))
-        assert (await retention(store, archive, clock, read_model=model).run_once()).streams == 2
-        await until(lambda: amends.engine.live == 0)
-        assert (await amends.get("late")).status == "compensated"
-        assert sorted(await listed(service)) == ["late", "new"]
+        before = await events_of(store, "late")
+
+        async def goes_on() -> None:
+            await amends.reply("late", "pay", Refused("NO", "after all"))
+            await run(amends, "newer")
+
+        archive.happens = goes_on
+        role = retention(store, archive, clock, read_model=model)
+        assert ((await role.run_once()).streams, role.archived) == (2, 1)
+        assert len(await events_of(store, "late")) > len(before)
+        assert (await amends.get("late")).status == "completed"
+        assert sorted(await listed(service)) == ["late", "new", "newer"]
 
 
 async def test_a_reply_that_meets_its_deletion_is_told(store: EventStore, tmp_path: Path) -> None:

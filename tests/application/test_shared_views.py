@@ -31,10 +31,10 @@ class Side:
 
 
 @asynccontextmanager
-async def side(store: EventStore, read_model: ReadModel) -> AsyncGenerator[Side]:
+async def side(store: EventStore, read_model: ReadModel, *, stand_by: float = 0) -> AsyncGenerator[Side]:
     await read_model.open()
     follower = Follower(store, rest=0)
-    projector = Projector(store, read_model, stand_by=0)
+    projector = Projector(store, read_model, stand_by=stand_by)
     projector.on_look = lambda place, end: follower.note(projector, place, end)
     queries = Queries(
         read_model=read_model, store=store, follower=follower, projector=projector, namespace="default"
@@ -72,6 +72,16 @@ async def test_one_projects_all_answer_and_another_takes_over(store: EventStore)
             assert await second.shown() == ["o-0", "o-1", "o-2", "o-3"]
             assert second.projector.leads
             assert await second.queries.counts() == {"fulfil": {"completed": 4}}
+
+
+async def test_who_stands_by_waits_for_the_rows_and_not_for_its_next_look(store: EventStore) -> None:
+    make: ReadModelFactory = storage.read_models()
+    async with orchestrator(store) as amends, side(store, make()) as first:
+        await until(lambda: first.projector.leads)
+        amends.engine.writer.on_commit = first.follower.committed
+        async with side(store, make(), stand_by=10_000) as second:
+            await amends.run(FULFIL, Order(), saga_id="o-1")
+            assert await second.shown() == ["o-1"]
 
 
 class Losing(MemoryReadModel):

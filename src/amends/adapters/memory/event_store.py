@@ -75,7 +75,7 @@ class MemoryEventStore:
 
     async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
         self._check_open()
-        return self._logged(after)[:limit]
+        return self._logged(after, limit)
 
     async def log_end(self) -> int:
         self._check_open()
@@ -109,7 +109,7 @@ class MemoryEventStore:
 
     async def finished(self, *, before: datetime, after: int = 0, limit: int = 1000) -> FinishedPage:
         self._check_open()
-        page = self._logged(after)[:limit]
+        page = self._logged(after, limit)
         old = [each for each in page if each.transition.recorded_at < before]
         ends = [self._stored(each.transition.key).end for each in old if self._is_finished(each)]
         return FinishedPage(ends, page[-1].sequence if old and len(page) == limit else None)
@@ -137,12 +137,19 @@ class MemoryEventStore:
                 self._log[sequence - 1] = transition
         return verdicts
 
-    def _logged(self, after: int) -> list[Logged]:
-        numbered = enumerate(self._log[after:], start=after + 1)
-        return [Logged(sequence, each) for sequence, each in numbered if each is not None]
+    def _logged(self, after: int, limit: int) -> list[Logged]:
+        found: list[Logged] = []
+        for place in range(after, len(self._log)):
+            if len(found) == limit:
+                break
+            if (transition := self._log[place]) is not None:
+                found.append(Logged(place + 1, transition))
+        return found
 
     def _stored(self, key: StreamKey) -> StoredStream:
-        return StoredStream(key, tuple(each for each in self._logged(0) if each.transition.key == key))
+        return StoredStream(
+            key, tuple(each for each in self._logged(0, len(self._log)) if each.transition.key == key)
+        )
 
     def _is_finished(self, logged: Logged) -> bool:
         key = logged.transition.key
