@@ -37,6 +37,8 @@ A_FEW: Final = 100
 """Streams that are read, or deleted, at a time."""
 PIECE: Final = 1_000
 """Transitions that are looked at at a time."""
+STAND_BY: Final = 1.0
+"""Seconds until it is asked again whether this process may run."""
 REST: Final = 0.01
 """Seconds between two deletions, for the writer's sake."""
 
@@ -170,7 +172,9 @@ class Retention:
         while True:
             if self._may_run():
                 await self._report(self._clock.now())
-            await asyncio.sleep(interval)
+                await asyncio.sleep(interval)
+            else:
+                await asyncio.sleep(min(interval, STAND_BY))
 
     async def _report(self, began: datetime) -> None:
         try:

@@ -78,5 +78,6 @@ def _logged(key: StreamKey, row: tuple[int, int, int, int, bytes]) -> Logged:
 
 def _row(logged: Logged) -> tuple[int, str, str, int, int, int, str]:
     sequence, each = logged
+    namespace, saga_id = each.key
     recorded_at = to_microseconds(each.recorded_at)
-    return sequence, *each.key, each.position, each.events, recorded_at, each.body.decode()
+    return sequence, namespace, saga_id, each.position, each.events, recorded_at, each.body.decode()
