@@ -88,11 +88,13 @@ class Logged(NamedTuple):
 
 
 class DefinitionNote(NamedTuple):
-    """The fingerprint under which a definition was last used on this store."""
+    """What a definition looked like when it was last used on this store."""
 
     name: str
     version: int
     fingerprint: str
+    shape: bytes = b""
+    """Its canonical JSON, which the fingerprint stands for; empty when an older version of Amends noted it."""
 
 
 class StoreReader(Protocol):
@@ -121,6 +123,10 @@ class StoreReader(Protocol):
         """Return the sequence of the last committed transition; 0 when there is none."""
         ...
 
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        """Return what was noted of definitions, by name and version."""
+        ...
+
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000
     ) -> Sequence[OpenInstance]:
@@ -134,6 +140,11 @@ class StoreReader(Protocol):
 
 class EventStore(Protocol):
     """Durable streams. Each method may raise `StoreUnavailable`; `append` also `StoreFull`."""
+
+    @property
+    def commits_elsewhere(self) -> bool:
+        """Whether commits happen in another process, so that it pays to decide while one is on its way."""
+        ...
 
     async def open(self) -> None:
         """Take hold of the store, creating it when it is not there.

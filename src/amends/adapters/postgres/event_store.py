@@ -48,6 +48,8 @@ class PostgresEventStore:
     `connections`: how many may be open at most, at least 2: one of them writes. `connect_timeout`: for each of them.
     """
 
+    commits_elsewhere = True
+
     def __init__(
         self, address: Address, *, connections: int = 5, connect_timeout: timedelta = timedelta(seconds=5)
     ) -> None:

@@ -18,7 +18,7 @@ from amends.adapters.postgres.faults import corrupt, unavailable
 from amends.adapters.postgres.migrations import check_complete
 from amends.adapters.postgres.readers import Readers
 from amends.adapters.postgres.session import facts_of
-from amends.ports.event_store import Logged, OpenInstance, StreamKey, Transition
+from amends.ports.event_store import DefinitionNote, Logged, OpenInstance, StreamKey, Transition
 
 T = TypeVar("T")
 
@@ -57,6 +57,9 @@ class PostgresStoreReader:
 
     async def log_end(self) -> int:
         return await self._ask(reading.log_end)
+
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        return await self._ask(reading.definitions)
 
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000

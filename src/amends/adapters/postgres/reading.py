@@ -64,7 +64,10 @@ async def next_wake(link: Link) -> datetime | None:
 
 async def definitions(link: Link) -> Sequence[DefinitionNote]:
     """Return what was noted of definitions."""
-    return [DefinitionNote(*row) for row in await link.fetch(statements.DEFINITIONS)]
+    return [
+        DefinitionNote(name, version, fingerprint, shape or b"")
+        for name, version, fingerprint, shape in await link.fetch(statements.DEFINITIONS)
+    ]
 
 
 def as_transition(

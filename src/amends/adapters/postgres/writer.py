@@ -75,7 +75,8 @@ class StoreWriter:
     async def note_definitions(self, notes: Sequence[DefinitionNote]) -> None:
         """Insert or replace notes; of two for one definition the later counts."""
         by_place = sorted({(note.name, note.version): note for note in notes}.values())
-        columns = [list(column) for column in zip(*by_place, strict=True)] or [[], [], []]
+        rows = [(note.name, note.version, note.fingerprint, note.shape or None) for note in by_place]
+        columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
         await self._again_when_lost(
             lambda session, _: session.link.fetch(statements.NOTE_DEFINITIONS, *columns)
         )
