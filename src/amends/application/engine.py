@@ -22,16 +22,18 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from amends.application.definitions import open_checked
-from amends.application.dispatcher import Dispatcher, Lane
+from amends.application.dispatcher import Dispatcher
 from amends.application.errors import NotRunning, PositionMoved
+from amends.application.gate import Protection
 from amends.application.history import unknown
 from amends.application.index_row import KEEP, PARKED, change_with, corrected, is_early, remember
-from amends.application.instance import Ask, Instance, Until, reached, refuse
+from amends.application.instance import Ask, Instance, Until, reached
+from amends.application.lane import Lane
+from amends.application.live import Live
 from amends.application.loader import Loader
 from amends.application.recovery import Recovery
 from amends.application.refusals import report
 from amends.application.registry import Registry
-from amends.application.room import Room
 from amends.application.timers import Timers
 from amends.application.writer import Verdict, Writer
 from amends.core.decide import Decision, decide
@@ -48,7 +50,6 @@ from amends.ports import (
     IndexChange,
     OpenInstance,
     SetIndex,
-    StoreError,
     StreamKey,
     Transition,
     Transport,
@@ -57,6 +58,8 @@ from amends.ports import (
 log = logging.getLogger("amends.engine")
 
 Ended: TypeAlias = "asyncio.Future[State]"
+
+NOTHING: frozenset[str] = frozenset()
 
 DEFECTS = (Exception, asyncio.CancelledError, GeneratorExit, SystemExit)
 """What a user's function may let out; none of it may end more than the decision that it was called in."""
@@ -75,31 +78,43 @@ class Engine:
         most_live: int,
         most_waiting: int,
         lane_width: int,
+        protections: Mapping[str, Protection],
     ) -> None:
         """Join the roles; nothing runs before `open`."""
         self._registry = registry
         self._store = store
         self._clock = clock
-        self._live: dict[StreamKey, Instance] = {}
-        self._room = Room(self._live, most_live=most_live, most_waiting=most_waiting)
         self._loader = Loader(store, registry)
         self._loading: set[asyncio.Task[None]] = set()
         self._stopped: Exception | None = NotRunning(
             "the orchestrator is not open; use `async with Orchestrator(...)`"
         )
         self._writer = Writer(store, on_stop=self._fail)
-        self._dispatcher = Dispatcher(transports, width=lane_width, deliver=self._answered)
+        self._dispatcher = Dispatcher(
+            transports,
+            width=lane_width,
+            clock=clock,
+            protections=protections,
+            deliver=self._answered,
+            set_aside=self._set_aside,
+            bring_back=self._bring_back,
+            store=store,
+            patience=self._loader.patience,
+        )
+        self._live = Live(
+            most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room
+        )
         self.timers = Timers(store, clock, due=self._due, on_stop=self._fail)
         self._recovery = Recovery(
             store,
             self._loader.patience,
-            self._room,
+            self._live.room,
             is_live=self._live.__contains__,
             bring_in=self._instance,
             due=self._due,
+            on_stop=self._fail,
         )
         self._recovery_task: asyncio.Task[None] | None = None
-        self._recovering = False
 
     @property
     def live(self) -> int:
@@ -109,17 +124,17 @@ class Engine:
     @property
     def waiting(self) -> int:
         """Return how many callers wait for room."""
-        return self._room.waiting
+        return self._live.room.waiting
 
     @property
     def recovering(self) -> bool:
         """Tell whether instances with outstanding commands are still being brought into memory."""
-        return self._recovering
+        return self._recovery.under_way
 
     @property
-    def lanes(self) -> Mapping[str, Lane]:
-        """Return the ways to the participants, for their counts."""
-        return self._dispatcher.lanes
+    def dispatcher(self) -> Dispatcher:
+        """Return the ways to the participants, for their counts and for people."""
+        return self._dispatcher
 
     @property
     def writer(self) -> Writer:
@@ -136,10 +151,11 @@ class Engine:
             raise NotRunning("an orchestrator is opened once; make a new one")
         await open_checked(self._store, self._registry.plans)
         self._stopped = None
-        self._recovering = True
+        self._recovery.under_way = True
         self._writer.start()
         self.timers.start()
-        self._recovery_task = asyncio.create_task(self._recover(), name="amends-recovery")
+        self._dispatcher.start()
+        self._recovery_task = asyncio.create_task(self._recovery.run(), name="amends-recovery")
 
     async def close(self) -> None:
         """Stop acting, write what was decided, let go of the store. What is outstanding goes on at the next open."""
@@ -154,20 +170,14 @@ class Engine:
             await self._writer.stop()
             await self._dispatcher.stop()
         finally:
-            self._release_waiters(self._stopped)
+            self._live.release(self._stopped)
             await self._store.close()
 
     def _fail(self, error: Exception) -> None:
         """The store cannot be used any more: nobody is acknowledged, nothing is looked at."""
         self._stopped = error
         self.timers.halt()
-        self._release_waiters(error)
-
-    def _release_waiters(self, error: Exception) -> None:
-        for instance in self._live.values():
-            for waiter in instance.waiters():
-                refuse(waiter, error)
-        self._room.let_all_in()
+        self._live.release(error)
 
     # --- what comes in ---
 
@@ -180,12 +190,12 @@ class Engine:
         """
         self.check_running()
         if key not in self._live:
-            await self._room.enter()
+            await self._live.room.enter()
             self.check_running()
         instance = self._live.get(key)
         if instance is None:
             instance = Instance(key, None, initial(key.namespace, key.saga_id))
-            self._live[key] = instance
+            self._live.add(instance)
         waiter: Ended = asyncio.get_running_loop().create_future()
         ask.waiter = waiter
         self._submit(instance, ask)
@@ -245,7 +255,7 @@ class Engine:
             return await ended
         finally:
             instance.ended.pop(ended, None)
-            self._leave(instance)
+            self._live.leave(instance)
 
     def check_running(self) -> None:
         """Raise what stopped the engine, if it does not run."""
@@ -258,11 +268,12 @@ class Engine:
         instance = self._live.get(key)
         if instance is None:
             instance = Instance(key, None, initial(key.namespace, key.saga_id))
-            self._live[key] = instance
-            self._load(instance, resend=self._recovering)
+            self._live.add(instance)
+            self._load(instance, resend=self.recovering)
         return instance
 
     def _submit(self, instance: Instance, ask: Ask) -> None:
+        self._live.wake(instance)
         instance.queue.append(ask)
         if not instance.busy:
             self._work(instance)
@@ -280,29 +291,32 @@ class Engine:
         if instance.ended and not (instance.busy or instance.queue):
             instance.tell()
         if not instance.busy:
-            self._leave(instance)
+            self._live.leave(instance)
 
     def _take(self, instance: Instance, ask: Ask) -> None:
         """Decide one trigger and have what follows stored. A start is decided by the definition that it wants."""
         plan = ask.wanted or instance.plan or self._registry.plan_of(instance.state)
         if ask.expected is not None and ask.expected != instance.state.position:
             raise PositionMoved(instance.key.saga_id, ask.expected, instance.state.position)
-        if is_tick := type(ask.trigger) is Tick:
+        now, trigger, held = self._clock.now(), ask.trigger, NOTHING
+        if is_tick := type(trigger) is Tick:
             instance.ticking = False
-            self._give_up_late(instance)
-        now = self._clock.now()
-        decision = decide(plan, instance.state, ask.trigger, now)
+            held = self._dispatcher.give_up_late(instance, now)
+            trigger = Tick(held)
+        elif ask.lane is not None:
+            trigger = Recover(self._dispatcher.resend(instance, now, ask.lane))
+        decision = decide(plan, instance.state, trigger, now)
         if decision.events:
             if not instance.state.position:
                 instance.plan = plan
                 ask.is_new = True
             elif is_tick:
                 self.timers.fired(instance.state.wake_at, now)
-            index = change_with(instance, decision, timer_fired=is_tick)
+            index = change_with(instance, decision, timer_fired=is_tick, held=held)
             self._store_decision(instance, ask, decision, index, now)
             return
         if is_tick:
-            self._look_at_row(instance)
+            self._look_at_row(instance, held)
         self._acknowledge(instance, ask)
 
     def _failed(self, instance: Instance, ask: Ask, error: BaseException) -> None:
@@ -345,14 +359,10 @@ class Engine:
                 self.timers.note(index.wake_at)
         if self._stopped is None:
             for command in decision.commands:
-                self._send(instance, command)
+                self._dispatcher.send(instance, command)
         self._acknowledge(instance, ask)
         if instance.queue or not instance.in_flight:
             self._work(instance)
-
-    def _send(self, instance: Instance, command: SendCommand) -> None:
-        instance.in_flight.add((command.command_id, command.attempt))
-        self._dispatcher.send(command)
 
     def _acknowledge(self, instance: Instance, ask: Ask) -> None:
         state, waiter = instance.state, ask.waiter
@@ -384,12 +394,6 @@ class Engine:
         instance.indexed = False
         self._load(instance, resend=True)
 
-    def _leave(self, instance: Instance) -> None:
-        """Let an instance that only waits leave memory, and let somebody in who waits for room."""
-        if instance.idle and self._live.get(instance.key) is instance:
-            del self._live[instance.key]
-            self._room.let_in()
-
     # --- what comes back ---
 
     def _answered(self, command: SendCommand, answer: Answer | Accepted) -> None:
@@ -399,7 +403,7 @@ class Engine:
         if instance is not None:
             instance.in_flight.discard((command.command_id, command.attempt))
             if isinstance(answer, Accepted):
-                self._leave(instance)
+                self._live.leave(instance)
                 return
         elif isinstance(answer, Accepted) or self._stopped is not None:
             return
@@ -407,6 +411,19 @@ class Engine:
             instance = self._instance(key)
         reply = Reply(command.step, command.direction, command.round, command.attempt, answer)
         self._submit(instance, Ask(reply))
+
+    def _set_aside(self, command: SendCommand) -> None:
+        """A command that waited in memory does so outside from now on."""
+        instance = self._live.get(StreamKey(command.namespace, command.saga_id))
+        if instance is not None:
+            instance.in_flight.discard((command.command_id, command.attempt))
+            self._live.leave(instance)
+
+    def _bring_back(self, key: StreamKey, lane: Lane) -> Ended:
+        """Have an instance send what was set aside of it; the future is done when that is so."""
+        done: Ended = asyncio.get_running_loop().create_future()
+        self._submit(self._instance(key), Ask(Recover(), done, lane=lane))
+        return done
 
     def _due(self, row: OpenInstance) -> bool:
         """A timer may be due; tell whether that is news."""
@@ -419,18 +436,10 @@ class Engine:
         self._submit(instance, Ask(Tick()))
         return True
 
-    def _give_up_late(self, instance: Instance) -> None:
-        """Free the lanes of calls whose time is over."""
-        now = self._clock.now()
-        for command in instance.state.outstanding():
-            if command.due is not None and command.due <= now:
-                instance.in_flight.discard((command.command_id, command.attempt))
-                self._dispatcher.give_up(command)
-
-    def _look_at_row(self, instance: Instance) -> None:
+    def _look_at_row(self, instance: Instance, held: frozenset[str]) -> None:
         """No timer was due although the row said so: correct it, unless it has moved meanwhile."""
         if is_early(instance, self._clock.now()):
-            self._reindex(instance, corrected(instance.state))
+            self._reindex(instance, corrected(instance.state, held))
 
     def _reindex(self, instance: Instance, change: SetIndex) -> None:
         """Correct the index row; until that is done the instance holds still, so that no newer row is overwritten."""
@@ -467,10 +476,7 @@ class Engine:
 
     def _resend(self, instance: Instance) -> None:
         """Send what may not have arrived. An attempt whose time is over gets its full time first, as a fact."""
-        in_time, overdue = instance.not_sent(self._clock.now())
-        for command in in_time:
-            self._send(instance, command)
-        if overdue:
+        if self._dispatcher.resend(instance, self._clock.now()):
             instance.queue.appendleft(Ask(Recover()))
 
     def _unreadable(self, instance: Instance, error: Exception) -> None:
@@ -479,22 +485,7 @@ class Engine:
         instance.busy = instance.ticking = False
         asks = [*instance.queue]
         instance.queue.clear()
-        for waiter in (*(ask.waiter for ask in asks), *instance.ended):
-            refuse(waiter, error)
-        instance.ended.clear()
+        instance.refuse(asks, error)
         if any(type(ask.trigger) is Tick for ask in asks):
             self._reindex(instance, PARKED)
-        self._leave(instance)
-
-    async def _recover(self) -> None:
-        try:
-            found = await self._recovery.run_once()
-        except NotRunning:
-            return
-        except StoreError as error:
-            log.error("recovery stopped: %s", error)  # noqa: TRY400  the text says all
-            self._fail(error)
-            return
-        self._recovering = False
-        if found:
-            log.info("recovery: %d instances go on", found)
+        self._live.leave(instance)

@@ -5,12 +5,16 @@ is `run_once`, and once is all that is needed: what becomes outstanding later is
 It does not: send or decide; whoever is brought in does.
 """
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
+from amends.application.errors import NotRunning
 from amends.application.patience import Patience
 from amends.application.room import Room
-from amends.ports import EventStore, OpenInstance, StreamKey
+from amends.ports import EventStore, OpenInstance, StoreError, StreamKey
+
+log = logging.getLogger("amends.recovery")
 
 
 class Recovery:
@@ -25,14 +29,35 @@ class Recovery:
         is_live: Callable[[StreamKey], bool],
         bring_in: Callable[[StreamKey], object],
         due: Callable[[OpenInstance], bool],
+        on_stop: Callable[[Exception], None],
     ) -> None:
-        """Read `store`; `bring_in` takes an instance into memory, `due` looks at its timers."""
+        """Read `store`; `bring_in` takes an instance into memory, `due` looks at its timers.
+
+        `on_stop` is told why, should it become impossible.
+        """
         self._store = store
         self._patience = patience
         self._room = room
         self._is_live = is_live
         self._bring_in = bring_in
         self._due = due
+        self._on_stop = on_stop
+        self.under_way = False
+        """Whether instances are still being brought in; true from before the first moment that `run` has."""
+
+    async def run(self) -> None:
+        """Go through all open instances, once."""
+        try:
+            found = await self.run_once()
+        except NotRunning:
+            return
+        except StoreError as error:
+            log.error("recovery stopped: %s", error)  # noqa: TRY400  the text says all
+            self._on_stop(error)
+            return
+        self.under_way = False
+        if found:
+            log.info("recovery: %d instances go on", found)
 
     async def run_once(self) -> int:
         """Go through all open instances; return how many go on."""
