@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from amends.application.breakers import LATER, NOW, Breaker, BreakerPolicy, Permit
-from amends.application.gate import Budget, Gate, Protection
+from amends.application.gate import Budget, Gate, Kind, Protection
 from amends.application.pace import Tokens
 from amends.core.outcome import Accepted, Answer, Failed, Refused, Succeeded
 from tests.application.engine_world import NOON, ManualClock
@@ -238,7 +238,8 @@ def test_retries_keep_to_their_share_and_an_undo_has_a_budget_of_its_own() -> No
     clock = ManualClock()
     budget = Budget(share=0.2, least=1)
     gate = Gate(Protection(do_budget=budget, undo_budget=budget), clock)
-    retry, first = ("do", True), ("do", False)
+    retry: Kind = ("do", True)
+    first: Kind = ("do", False)
     for _ in range(10):
         assert gate.obstacle(retry) is None
         gate.begin(retry)

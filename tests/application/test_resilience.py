@@ -116,7 +116,10 @@ def with_bank(
     clock: ManualClock | None,
     protection: Protection,
     shop: Shop,
-    **more: int,
+    *,
+    most_live: int = 10_000,
+    most_waiting: int = 10_000,
+    lane_width: int = 100,
 ) -> Orchestrator:
     return orchestrator(
         store,
@@ -124,7 +127,9 @@ def with_bank(
         participants=shop.bindings() | {"bank": bank},
         clock=clock,
         protection=protection,
-        **more,
+        most_live=most_live,
+        most_waiting=most_waiting,
+        lane_width=lane_width,
     )
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from amends.application.bindings import needed
 from amends.application.definitions import DefinitionView, definition_view
@@ -18,7 +18,7 @@ from amends.application.errors import DataUnfit, NotEncodable
 from amends.application.gate import STANDARD, Protection
 from amends.application.history import EventView, events_of, state_at
 from amends.application.instance import Ask, Until
-from amends.application.participants import ParticipantView, participant_view
+from amends.application.participants import ParticipantView, participant_view, steer
 from amends.application.registry import Registry
 from amends.application.saga_id import SagaIds, checked
 from amends.application.view import SagaView, view
@@ -132,6 +132,28 @@ class Orchestrator:
     def participants(self) -> tuple[ParticipantView, ...]:
         """The participants that are bound, by name."""
         return tuple(participant_view(lane) for _name, lane in sorted(self._engine.dispatcher.lanes.items()))
+
+    def open_breaker(self, participant: str, *, by: str, reason: str) -> ParticipantView:
+        """Let nothing be sent to a participant until somebody closes its breaker, or this process ends.
+
+        Raises:
+            NoSuchParticipant: none is bound under that name.
+        """
+        return self._steer(participant, "open", by, reason)
+
+    def close_breaker(self, participant: str, *, by: str, reason: str) -> ParticipantView:
+        """Let what waits for a participant be sent, slowly at first.
+
+        Raises:
+            NoSuchParticipant: none is bound under that name.
+        """
+        return self._steer(participant, "close", by, reason)
+
+    def _steer(
+        self, participant: str, act: Literal["open", "close"], by: str, reason: str
+    ) -> ParticipantView:
+        self._engine.check_running()
+        return steer(self._engine.dispatcher.lanes, participant, act, by=by, reason=reason)
 
     async def __aenter__(self) -> Self:
         """Open the store and go on with what is outstanding.

@@ -1,13 +1,19 @@
 """A participant as it is bound here, to be shown: how its breaker stands, what waits for it, what it has.
 
 Rules: figures are of this process alone.
-It does not: change anything.
+A person's act is in the log, with who and why.
+It does not: know what is sent.
 """
 
-from typing import NamedTuple
+import logging
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 from amends.application.breakers import Stage
+from amends.application.errors import NoSuchParticipant
 from amends.application.lane import Lane
+
+log = logging.getLogger("amends.participants")
 
 
 class ParticipantView(NamedTuple):
@@ -45,3 +51,22 @@ def participant_view(lane: Lane) -> ParticipantView:
         gate.breaker.trips,
         {"breaker": gate.held["breaker"], "limit": gate.held["limit"], "budget": gate.held["budget"]},
     )
+
+
+def steer(
+    lanes: Mapping[str, Lane], name: str, act: Literal["open", "close"], *, by: str, reason: str
+) -> ParticipantView:
+    """Open or close the breaker of a participant by hand.
+
+    Raises:
+        NoSuchParticipant: none is bound under that name.
+    """
+    lane = lanes.get(name)
+    if lane is None:
+        raise NoSuchParticipant(name, tuple(sorted(lanes)))
+    if act == "open":
+        lane.open_by_hand()
+    else:
+        lane.close_by_hand()
+    log.warning("%s: the breaker was told to %s by %s: %s", name, act, by, reason)
+    return participant_view(lane)
