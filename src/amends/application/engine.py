@@ -17,12 +17,14 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from amends.application.definitions import open_checked
 from amends.application.dispatcher import Dispatcher
+from amends.application.doubts import Doubts
 from amends.application.errors import NotRunning, PositionMoved
 from amends.application.gate import Protection
 from amends.application.history import unknown
@@ -101,6 +103,7 @@ class Engine:
             store=store,
             patience=self._loader.patience,
         )
+        self._doubts = Doubts(self._dispatcher.lane_of, partial(self._answered, is_settled=True))
         self._live = Live(
             most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room
         )
@@ -167,6 +170,7 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*reading, return_exceptions=True)
             await self.timers.stop()
+            await self._doubts.stop()
             await self._writer.stop()
             await self._dispatcher.stop()
         finally:
@@ -306,6 +310,9 @@ class Engine:
         elif ask.lane is not None:
             trigger = Recover(self._dispatcher.resend(instance, now, ask.lane))
         decision = decide(plan, instance.state, trigger, now)
+        if doubted := self._doubts.raised_by(instance.state, decision, ask):
+            held |= doubted
+            decision = decide(plan, instance.state, Tick(held) if is_tick else Recover(NOTHING), now)
         if decision.events:
             if not instance.state.position:
                 instance.plan = plan
@@ -396,8 +403,8 @@ class Engine:
 
     # --- what comes back ---
 
-    def _answered(self, command: SendCommand, answer: Answer | Accepted) -> None:
-        """A transport brought an answer."""
+    def _answered(self, command: SendCommand, answer: Answer | Accepted, *, is_settled: bool = False) -> None:
+        """A transport brought an answer, which is `is_settled` when the participant was asked for more already."""
         key = StreamKey(command.namespace, command.saga_id)
         instance = self._live.get(key)
         if instance is not None:
@@ -410,7 +417,7 @@ class Engine:
         else:
             instance = self._instance(key)
         reply = Reply(command.step, command.direction, command.round, command.attempt, answer)
-        self._submit(instance, Ask(reply))
+        self._submit(instance, Ask(reply, is_settled=is_settled))
 
     def _set_aside(self, command: SendCommand) -> None:
         """A command that waited in memory does so outside from now on."""

@@ -40,6 +40,8 @@ class Ask(msgspec.Struct, eq=False):
     """Where the caller saw the instance; if it stands elsewhere when the trigger is decided, nothing happens."""
     is_new: bool = False
     """The trigger began the instance."""
+    is_settled: bool = False
+    """Nobody knows more than it says: it is decided as it is, whatever it leaves unknown."""
     lane: Lane | None = None
     """It is brought back for this lane, which takes what is outstanding in it; the trigger is `Recover`."""
 

@@ -39,7 +39,7 @@ from amends.ports.store_errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-from amends.ports.transport import Binding, Described, Transport
+from amends.ports.transport import Binding, Described, Knows, Transport
 
 __all__ = [
     "Append",
@@ -55,6 +55,7 @@ __all__ = [
     "EventStore",
     "IndexChange",
     "KeepIndex",
+    "Knows",
     "Logged",
     "OpenInstance",
     "Place",

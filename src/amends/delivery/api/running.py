@@ -178,6 +178,7 @@ def _transports(
                 headers={header: value.reveal() for header, value in bound_to.headers.items()},
                 callback_url=callback_url,
                 connections=connections,
+                status=bound_to.status,
             )
         except ValueError as error:
             raise NotServed(f"microservices.{name}: {error}") from error
