@@ -4,12 +4,14 @@ Write a saga once as a tree of typed values, run it embedded or as a service; wh
 was done. This module is the public surface: what is not here may change.
 """
 
+from amends.application.breakers import BreakerPolicy
 from amends.application.errors import (
     ActRefused,
     AmendsError,
     DataUnfit,
     DefinitionChanged,
     DefinitionUnknown,
+    NoSuchParticipant,
     NoSuchSaga,
     NotEncodable,
     NotRunning,
@@ -20,6 +22,7 @@ from amends.application.errors import (
     SagaIdInvalid,
     SagaUnknown,
 )
+from amends.application.gate import Budget, Protection
 from amends.application.history import EventView
 from amends.application.orchestrator import Begun, Orchestrator
 from amends.application.queries import Page, Place, SagaQuery, SagaSummary
@@ -79,6 +82,8 @@ __all__ = [
     "ActRefused",
     "AmendsError",
     "Begun",
+    "BreakerPolicy",
+    "Budget",
     "Callbacks",
     "Cause",
     "Command",
@@ -88,6 +93,7 @@ __all__ = [
     "DefinitionUnknown",
     "EventView",
     "Failed",
+    "NoSuchParticipant",
     "NoSuchSaga",
     "Node",
     "NotEncodable",
@@ -99,6 +105,7 @@ __all__ = [
     "Place",
     "PositionMoved",
     "PositionUnknown",
+    "Protection",
     "Refuse",
     "Refused",
     "RetryPolicy",

@@ -14,6 +14,8 @@ from amends.application.callbacks import Callbacks
 from amends.application.inspection import Inspection
 from amends.application.orchestrator import Orchestrator
 from amends.application.service import Service
+from amends.core.effect import SendCommand
+from amends.core.outcome import Answer
 from amends.ports import Deliver, EventStore, ReadModel, StoreError, Transport
 
 if TYPE_CHECKING:
@@ -147,11 +149,15 @@ def sqlite_limits(folder: Path) -> tuple[float, float]:
     return limits.commits_per_s, limits.sagas_per_s_100_per_commit
 
 
-def local(handlers: Mapping[str, Callable[..., Any]]) -> Transport:
-    """Bind a participant to functions in this process, by command name."""
+def local(
+    handlers: Mapping[str, Callable[..., Any]],
+    *,
+    status: Callable[[SendCommand], Answer | Awaitable[Answer | None] | None] | None = None,
+) -> Transport:
+    """Bind a participant to functions in this process, by command name; `status` tells what became of a command."""
     from amends.adapters.local import LocalTransport
 
-    return LocalTransport(handlers)
+    return LocalTransport(handlers, status=status)
 
 
 def http(
@@ -161,15 +167,21 @@ def http(
     headers: Mapping[str, str] | None = None,
     callback_url: str | None = None,
     connections: int = 100,
+    status: bool = False,
 ) -> Transport:
     """Bind a participant to a service: a command is posted to ``{base_url}/{command name}``. Needs ``amends[http]``.
 
-    `connections` is how many may be open at a time.
+    `connections` is how many may be open at a time; `status`: it can be asked what became of a command.
     """
     from amends.adapters.http import HttpTransport
 
     return HttpTransport(
-        base_url, timeout=timeout, headers=headers, callback_url=callback_url, connections=connections
+        base_url,
+        timeout=timeout,
+        headers=headers,
+        callback_url=callback_url,
+        connections=connections,
+        status=status,
     )
 
 

@@ -9,15 +9,15 @@ It does not: decide, or store.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from amends.application.handover import Handover
 from amends.application.history import unknown
 from amends.application.instance import Ask, Instance, Until, reached
+from amends.application.live import Live
 from amends.application.loader import Loader
 from amends.application.registry import Registry
-from amends.application.room import Room
 from amends.application.shards import Shards
 from amends.application.watch import watched
 from amends.core.plan import Plan
@@ -34,8 +34,7 @@ class Entrance:
     def __init__(
         self,
         *,
-        live: MutableMapping[StreamKey, Instance],
-        room: Room,
+        live: Live,
         handover: Handover,
         shards: Shards,
         loader: Loader,
@@ -43,11 +42,10 @@ class Entrance:
         check_running: Callable[[], None],
         bring_in: Callable[[StreamKey], Instance],
         submit: Callable[[Instance, Ask], None],
-        leave: Callable[[Instance], None],
     ) -> None:
         """Lead to the instances in `live`, and to those that `bring_in` takes there."""
         self._live = live
-        self._room = room
+        self._room = live.room
         self._handover = handover
         self._shards = shards
         self._loader = loader
@@ -55,7 +53,6 @@ class Entrance:
         self._check_running = check_running
         self._bring_in = bring_in
         self._submit = submit
-        self._leave = leave
 
     async def start(self, key: StreamKey, ask: Ask) -> State:
         """Start an instance as `ask` says, or find it running with the same data; wait for what its `until` names.
@@ -77,7 +74,7 @@ class Entrance:
         instance = self._live.get(key)
         if instance is None:
             instance = Instance(key, None, initial(key.namespace, key.saga_id))
-            self._live[key] = instance
+            self._live.add(instance)
         self._submit(instance, ask)
         if ask.until is None:
             return await waiter
@@ -148,4 +145,4 @@ class Entrance:
             return await ended
         finally:
             instance.ended.pop(ended, None)
-            self._leave(instance)
+            self._live.leave(instance)

@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from amends.application.bindings import needed
 from amends.application.definitions import DefinitionView, definition_view
 from amends.application.engine import Engine
 from amends.application.errors import DataUnfit, NotEncodable
+from amends.application.gate import STANDARD, Protection
 from amends.application.history import EventView, events_of, state_at
 from amends.application.instance import Ask, Until
+from amends.application.participants import ParticipantView, participant_view, steer
 from amends.application.registry import Registry
 from amends.application.saga_id import SagaIds, checked
 from amends.application.view import SagaView, view
@@ -53,20 +55,6 @@ class Begun(NamedTuple):
     """False: the instance was there already, begun with the same data."""
 
 
-class ParticipantView(NamedTuple):
-    """A participant as it is bound here."""
-
-    name: str
-    binding: str
-    """``local``, ``http``…"""
-    address: str
-    """Where its commands go, without credentials; empty when that is this process."""
-    waiting: int
-    """Commands that wait for their turn."""
-    in_flight: int
-    """Commands that were sent and are not answered, as far as this process knows."""
-
-
 class Orchestrator:
     """Runs sagas durably in this process.
 
@@ -86,10 +74,13 @@ class Orchestrator:
         most_waiting: int = 10_000,
         lane_width: int = 100,
         defaults: Defaults = LIBRARY,
+        protection: Protection = STANDARD,
+        protections: Mapping[str, Protection] | None = None,
     ) -> None:
         """Bind `participants` by name, or as `SAGA/PARTICIPANT` for one saga alone, which wins. `most_live` bounds the
         instances in memory, `most_waiting` the callers that wait for room, `lane_width` the calls through one binding
-        at a time. `defaults` hold for steps that do not say how long and how often.
+        at a time. `defaults` hold for steps that do not say how long and how often. `protection` says when a
+        participant is let alone and how fast it is called, `protections` for single bindings.
 
         Raises:
             DefinitionError: a saga breaks a rule.
@@ -117,6 +108,7 @@ class Orchestrator:
             most_live=most_live,
             most_waiting=most_waiting,
             lane_width=lane_width,
+            protections={"": protection, **(protections or {})},
         )
 
     @property
@@ -142,10 +134,29 @@ class Orchestrator:
     @property
     def participants(self) -> tuple[ParticipantView, ...]:
         """The participants that are bound, by name."""
-        return tuple(
-            ParticipantView(name, *lane.binding, lane.waiting, lane.in_flight)
-            for name, lane in sorted(self._engine.lanes.items())
-        )
+        return tuple(participant_view(lane) for _name, lane in sorted(self._engine.dispatcher.lanes.items()))
+
+    def open_breaker(self, participant: str, *, by: str, reason: str) -> ParticipantView:
+        """Let nothing be sent to a participant until somebody closes its breaker, or this process ends.
+
+        Raises:
+            NoSuchParticipant: none is bound under that name.
+        """
+        return self._steer(participant, "open", by, reason)
+
+    def close_breaker(self, participant: str, *, by: str, reason: str) -> ParticipantView:
+        """Let what waits for a participant be sent, slowly at first.
+
+        Raises:
+            NoSuchParticipant: none is bound under that name.
+        """
+        return self._steer(participant, "close", by, reason)
+
+    def _steer(
+        self, participant: str, act: Literal["open", "close"], by: str, reason: str
+    ) -> ParticipantView:
+        self._engine.check_running()
+        return steer(self._engine.dispatcher.lanes, participant, act, by=by, reason=reason)
 
     async def __aenter__(self) -> Self:
         """Open the store and go on with what is outstanding.

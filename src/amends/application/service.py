@@ -13,7 +13,8 @@ from amends.application.errors import NotRunning
 from amends.application.feed import Feed
 from amends.application.follower import Follower, Listener
 from amends.application.metrics import Meter
-from amends.application.orchestrator import Orchestrator, ParticipantView
+from amends.application.orchestrator import Orchestrator
+from amends.application.participants import ParticipantView
 from amends.application.projector import Projector
 from amends.application.queries import Queries
 from amends.ports import SHARDS, ReadModel

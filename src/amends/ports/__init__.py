@@ -51,7 +51,7 @@ from amends.ports.store_errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-from amends.ports.transport import Binding, Described, Transport
+from amends.ports.transport import Binding, Described, Knows, Transport
 
 __all__ = [
     "SHARDS",
@@ -71,6 +71,7 @@ __all__ = [
     "InboxRow",
     "IndexChange",
     "KeepIndex",
+    "Knows",
     "Logged",
     "Membership",
     "News",

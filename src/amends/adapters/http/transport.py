@@ -21,6 +21,7 @@ from yarl import URL
 from amends.adapters.http.answers import HttpAnswer, meaning
 from amends.adapters.http.connections import HttpConnections
 from amends.adapters.http.faults import fault_of
+from amends.adapters.http.status import known
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer
 from amends.ports.clock import Clock
@@ -58,6 +59,7 @@ class HttpTransport:
 
     `connections`: how many at once, or a pool that is shared with other transports and closed by whoever made it.
     `callback_url`: where a participant that answers 202 sends its reply; without it a 202 is a fault of configuration.
+    `status`: the participant can be asked what became of a command.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class HttpTransport:
         callback_url: str | None = None,
         max_reply_bytes: int = 1 << 20,
         clock: Clock | None = None,
+        status: bool = False,
     ) -> None:
         if timeout <= timedelta(0):
             raise ValueError(f"timeout must be longer than nothing, not {timeout}")
@@ -87,6 +90,7 @@ class HttpTransport:
         self._has_callback = callback_url is not None
         self._max_reply_bytes = max_reply_bytes
         self._clock: Clock = clock or SystemClock()
+        self._knows = status
 
     @property
     def binding(self) -> Binding:
@@ -103,16 +107,29 @@ class HttpTransport:
         except Exception as error:  # noqa: BLE001 - the port's rule: whatever happens is an answer
             return fault_of(error, origin=self._origin)
 
+    @property
+    def knows(self) -> bool:
+        """Whether the participant can be asked what became of a command."""
+        return self._knows
+
+    async def status(self, command: SendCommand) -> Answer | None:
+        """Ask what became of `command`; None when nobody knows."""
+        try:
+            return known(await self._exchange(command, asking=True))
+        except Exception:  # noqa: BLE001 - who cannot be asked says nothing; the attempt has a reason of its own
+            return None
+
     async def close(self) -> None:
         """Release connections. Closing twice is harmless."""
         if self._owns_connections:
             await self._connections.close()
 
-    async def _exchange(self, command: SendCommand) -> HttpAnswer:
-        payload = command.payload
-        response = await self._connections.session().post(
+    async def _exchange(self, command: SendCommand, *, asking: bool = False) -> HttpAnswer:
+        payload = b"" if asking else command.payload
+        response = await self._connections.session().request(
+            hdrs.METH_GET if asking else hdrs.METH_POST,
             self._urls.get(command.name) or self._url(command.name),
-            data=payload if len(payload) < _LARGE else io.BytesIO(payload),
+            data=None if asking else payload if len(payload) < _LARGE else io.BytesIO(payload),
             headers=self._headers(command),
             allow_redirects=False,
             timeout=self._timeout,

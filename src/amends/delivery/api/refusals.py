@@ -10,6 +10,7 @@ from amends.application.errors import (
     AmendsError,
     DataUnfit,
     DefinitionUnknown,
+    NoSuchParticipant,
     NoSuchSaga,
     NotEncodable,
     NotRunning,
@@ -38,6 +39,8 @@ def problem_of(error: AmendsError | StoreError) -> Problem:
             return Problem("definition-unknown", text, members=members)
         case DefinitionUnknown():
             return Problem("unavailable", text, headers=SOON)
+        case NoSuchParticipant():
+            return Problem("participant-unknown", text)
         case SagaUnknown():
             return Problem("saga-unknown", text)
         case SagaConflict():
