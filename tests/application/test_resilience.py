@@ -427,6 +427,22 @@ async def test_the_slowest_of_others_is_no_slower_beside_a_participant_that_hang
     assert p99_beside < 3 * p99_quiet + 0.005, (p99_quiet, p99_beside)
 
 
+async def test_callers_of_a_narrow_lane_all_come_back(store: EventStore, shop: Shop) -> None:
+    """Who waits for the end stays in memory and is brought back without a pause: it must not be sent away again."""
+    clock = ManualClock()
+    bank = Bank(clock)
+    async with with_bank(store, bank, clock, PLAIN, shop, lane_width=2) as amends:
+        await open_breaker(amends, bank)
+        callers = [asyncio.create_task(amends.run(BANK_ONLY, Order(), saga_id=f"c-{n}")) for n in range(50)]
+        await until(lambda: lane(amends, "bank").waiting >= 50)
+        bank.mode = "up"
+        ends = asyncio.gather(*callers)
+        while not ends.done():
+            await go_on(amends, clock, by=5 * SECOND)
+        assert {end.status for end in await ends} == {"completed"}
+        assert set(bank.done.values()) == {1}
+
+
 async def test_a_person_opens_and_closes_it(store: EventStore, shop: Shop) -> None:
     clock = ManualClock()
     bank = Bank(clock)

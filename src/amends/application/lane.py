@@ -287,7 +287,8 @@ class Lane:
             return 0
         if not self.gate.breaker.is_closed and self.gate.stage == "half-open":
             return 1
-        room = 2 * self._width
+        # No more than `send` lets in besides a backlog: who came back must not be sent away again.
+        room = self._width
         pace = self.gate.pace
         if pace is not None:
             room = min(room, int(pace * AHEAD.total_seconds()) + 1)
