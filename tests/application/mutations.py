@@ -232,8 +232,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "closing waits for a call that will not be cancelled",
         LANES,
-        "            if self._stopping:\n                return\n            if len",
-        "            if len",
+        "            if self._stopping:\n                return\n            if self.backlog",
+        "            if self.backlog",
         "test_lanes.py::test_a_handler_that_will_not_be_cancelled_does_not_hold_up_the_end",
     ),
     Mutation(

@@ -7,6 +7,7 @@ GATE = "application/gate.py"
 LANE = "application/lane.py"
 RESILIENCE = "test_resilience.py::"
 PURE = "test_breakers.py::"
+DOUBTS = "test_doubts.py::"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
@@ -62,8 +63,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "those who rest with their callers have no bound",
         "application/room.py",
-        "        kept_waiting = len(self._waiting) + len(self._resting)",
-        "        kept_waiting = len(self._waiting)",
+        "        resting = min(len(self._resting), self._most_waiting)",
+        "        resting = len(self._resting)",
         RESILIENCE + "test_callers_who_wait_for_what_hangs_are_bounded[memory]",
     ),
     Mutation(
@@ -97,7 +98,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "old results count",
         BREAKERS,
-        "        if permit.epoch != self._epoch:\n            return False\n        if self._stage !=",
+        "        if permit != self.epoch:\n            return False\n        if self._stage !=",
         "        if self._stage !=",
         PURE + "test_what_was_sent_before_it_opened_is_passed_over",
     ),
@@ -111,16 +112,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "retries have no budget",
         GATE,
-        '            waits.append(("budget", self._budgets[direction][1].wait(now)))',
+        '            waits.append(("budget", budget.wait(now)))',
         "            pass",
         RESILIENCE + "test_retries_keep_to_their_budget_and_undos_go_on[memory]",
     ),
     Mutation(
         "dos and undos share a budget",
         GATE,
-        '        directions: dict[Direction, Budget] = {"do": protection.do_budget, "undo": protection.undo_budget}',
-        '        directions: dict[Direction, Budget] = {"do": protection.do_budget}\n'
-        "        self._budgets = __import__('collections').defaultdict(lambda: self._budgets['do'])",
+        '{"do again": do, "undo again": undo}',
+        '{"do again": do, "undo again": do}',
         PURE + "test_retries_keep_to_their_share_and_an_undo_has_a_budget_of_its_own",
     ),
     Mutation(
@@ -129,5 +129,26 @@ MUTATIONS: tuple[Mutation, ...] = (
         '            waits.append(("limit", self._limit.wait(now)))',
         "            pass",
         RESILIENCE + "test_a_rate_limit_holds_and_uses_up_no_attempt",
+    ),
+    Mutation(
+        "nobody is asked what became of a command",
+        "application/engine.py",
+        "        if doubted := self._doubts.raised_by(instance.state, decision, ask):",
+        "        if doubted := NOTHING:",
+        DOUBTS + "test_what_had_succeeded_goes_on_and_is_not_undone[memory-lost]",
+    ),
+    Mutation(
+        "while somebody is asked the attempt fails",
+        "application/doubts.py",
+        "        if attempt in self._asking:\n            return True\n",
+        "        if attempt in self._asking:\n            return False\n",
+        DOUBTS + "test_while_it_is_asked_time_stands_still_and_it_is_asked_once[memory]",
+    ),
+    Mutation(
+        "what nobody knows is asked for ever",
+        "application/doubts.py",
+        " or ask.is_settled or ask.waiter is not None:",
+        " or ask.waiter is not None:",
+        DOUBTS + "test_what_nobody_knows_is_unknown_as_without_asking[memory-lost]",
     ),
 )

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from amends.application.breakers import LATER, NOW, Breaker, BreakerPolicy, Permit
+from amends.application.breakers import LATER, NOW, Breaker, BreakerPolicy
 from amends.application.gate import Budget, Gate, Kind, Protection
 from amends.application.pace import Tokens
 from amends.core.outcome import Accepted, Answer, Failed, Refused, Succeeded
@@ -161,7 +161,7 @@ class Seen:
     def __init__(self) -> None:
         self.breaker = Breaker(POLICY)
         self.now = NOON
-        self.out: list[Permit] = []
+        self.out: list[int] = []
 
     def step(self, what: int, number: int) -> None:
         match what:
@@ -230,7 +230,7 @@ def test_tokens_come_back_with_time_and_never_exceed_their_burst() -> None:
 def test_what_says_that_a_participant_is_down(answer: Answer | Accepted, stage: str) -> None:
     gate = Gate(Protection(breaker=POLICY), ManualClock())
     for number in range(3):
-        gate.settle(gate.begin(("do", False)), f"c{number}", answer)
+        gate.settle(gate.begin("do"), f"c{number}", answer)
     assert gate.stage == stage
 
 
@@ -238,13 +238,13 @@ def test_retries_keep_to_their_share_and_an_undo_has_a_budget_of_its_own() -> No
     clock = ManualClock()
     budget = Budget(share=0.2, least=1)
     gate = Gate(Protection(do_budget=budget, undo_budget=budget), clock)
-    retry: Kind = ("do", True)
-    first: Kind = ("do", False)
+    retry: Kind = "do again"
+    first: Kind = "do"
     for _ in range(10):
         assert gate.obstacle(retry) is None
         gate.begin(retry)
     assert gate.obstacle(retry) is not None, "ten seconds' worth came at once"
-    assert gate.obstacle(("undo", True)) is None, "an undo is not starved by dos"
+    assert gate.obstacle("undo again") is None, "an undo is not starved by dos"
     retries = 0
     for _ in range(100):
         gate.begin(first)
@@ -264,8 +264,8 @@ def test_the_rate_limit_counts_every_call() -> None:
     gate = Gate(Protection(rate=5), clock)
     sent = 0
     for _ in range(100):
-        while gate.obstacle(("do", False)) is None:
-            gate.begin(("do", False))
+        while gate.obstacle("do") is None:
+            gate.begin("do")
             sent += 1
         clock.move(SECOND / 10)
     assert 49 <= sent <= 51

@@ -9,7 +9,7 @@ from amends import RetryPolicy, Saga, Step, sequence
 from amends.application import doubts
 from amends.core.effect import SendCommand
 from amends.core.outcome import Answer, Failed, Refused, Succeeded
-from amends.ports import EventStore
+from amends.ports import EventStore, SetIndex, StreamKey
 from tests.application.conftest import Stores
 from tests.application.engine_world import ManualClock, events_of, fire, orchestrator, until
 from tests.application.shop import BANK, STOCK, Order, Shop, paid, pay, refund, release, reserve, ship
@@ -178,6 +178,8 @@ async def test_while_it_is_asked_time_stands_still_and_it_is_asked_once(
         await amends.start(DOUBTFUL, Order(), saga_id="o-1")
         await until(lambda: bank.names)
         for _ in range(4):
+            # As if another timer of the instance were due.
+            await store.reindex(StreamKey("default", "o-1"), SetIndex(clock.now(), outstanding=True))
             await fire(amends, clock, by=timedelta(hours=1))
         assert (len(bank.asked), (await amends.get("o-1")).status) == (1, "running")
         assert await amends.engine.timers.run_once() == 0, "no timer asks in vain"

@@ -30,17 +30,12 @@ class Backlog:
         self._turn: Direction = "undo"
         self._beyond = 0
         self._beyond_before = 0
-
-    def __len__(self) -> int:
-        """Return about how many instances wait."""
-        return self._remembered + self._beyond
+        self._remembered = 0
+        self.size = 0
+        """About how many instances wait."""
 
     def __contains__(self, key: StreamKey) -> bool:
         return key in self._keys["do"] or key in self._keys["undo"]
-
-    @property
-    def _remembered(self) -> int:
-        return len(self._keys["do"]) + len(self._keys["undo"])
 
     @property
     def has_more(self) -> bool:
@@ -53,8 +48,10 @@ class Backlog:
             return
         if self._remembered < self._most:
             self._keys[direction][key] = None
+            self._remembered += 1
         else:
             self._beyond += 1
+        self.size = self._remembered + self._beyond
 
     def take(self) -> StreamKey | None:
         """Return who comes next, and forget it."""
@@ -63,6 +60,8 @@ class Backlog:
         self._turn = second
         for direction in (first, second):
             if self._keys[direction]:
+                self._remembered -= 1
+                self.size -= 1
                 return self._keys[direction].popitem(last=False)[0]
         return None
 
@@ -74,3 +73,4 @@ class Backlog:
         """The index was read to its end."""
         self._beyond = max(0, self._beyond - self._beyond_before)
         self._beyond_before = 0
+        self.size = self._remembered + self._beyond

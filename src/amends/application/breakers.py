@@ -14,7 +14,7 @@ It does not: send, wait, hold commands (the lane does), or know the clock.
 """
 
 from datetime import datetime, timedelta
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,8 @@ Stage: TypeAlias = Literal["closed", "open", "half-open", "ramping"]
 
 DOUBLINGS: Final = 10
 """How often the pace doubles within the ramp: from 5 calls a second to 5,120."""
+FORGOTTEN: Final = 1e-3
+"""A share of failures that counts as none."""
 LATER: Final = timedelta.max
 """Not before something happens: a probe is answered, a person closes it."""
 NOW: Final = timedelta(0)
@@ -44,10 +46,8 @@ class BreakerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     ramp_first: float = 5.0
 
 
-class Permit(NamedTuple):
-    """A call that was let go, to be handed back with its result."""
-
-    epoch: int
+Permit: TypeAlias = int
+"""A call that was let go, to be handed back with its result: the breaker's epoch then."""
 
 
 class Breaker:
@@ -57,7 +57,10 @@ class Breaker:
         """Begin closed."""
         self.policy = policy
         self._stage: Stage = "closed"
-        self._epoch = 0
+        self.epoch: Permit = 0
+        """What its permits say: it grows each time that it opens, or begins to close."""
+        self.is_closed = True
+        """Whether nothing is in the way; asks no clock, so a ramp that is over counts when somebody looked."""
         self._until: datetime | None = None
         self._opened = 0
         self._probing = False
@@ -68,16 +71,6 @@ class Breaker:
         self._share = 0.0
         self.trips = 0
         """How often it opened by itself."""
-
-    @property
-    def is_closed(self) -> bool:
-        """Tell whether nothing is in the way; asks no clock, so a ramp that is over counts when somebody looked."""
-        return self._stage == "closed"
-
-    @property
-    def epoch(self) -> int:
-        """What its permits say: it grows each time that it opens, or begins to close."""
-        return self._epoch
 
     @property
     def probing(self) -> bool:
@@ -122,17 +115,18 @@ class Breaker:
             self._probing = True
         elif self._stage == "ramping" and self._ramp is not None:
             self._ramp.take(now)
-        return Permit(self._epoch)
+        return self.epoch
 
     def answered(self, permit: Permit) -> bool:
         """The participant answered, whatever it said; return whether this was the probe, so that it may `recover`."""
-        if permit.epoch != self._epoch:
+        if permit != self.epoch:
             return False
         if self._stage == "half-open":
             return True
         if self._failed:
             self._failed.clear()
-        self._count(0.0)
+        if self._share or self._calls < self.policy.over:
+            self._count(0.0)
         return False
 
     def recover(self, now: datetime) -> None:
@@ -147,7 +141,7 @@ class Breaker:
 
     def failed(self, permit: Permit, command_id: str, now: datetime) -> bool:
         """The call came to nothing; return whether it opened for that."""
-        if permit.epoch != self._epoch:
+        if permit != self.epoch:
             return False
         if self._stage != "half-open":
             self._failed.add(command_id)
@@ -180,6 +174,8 @@ class Breaker:
         """Keep the share of failures: exact for the first `over` calls, then with older ones fading."""
         self._calls = min(self._calls + 1, self.policy.over)
         self._share += (failed - self._share) / self._calls
+        if self._share < FORGOTTEN:
+            self._share = 0.0
 
     def _open(self, now: datetime) -> None:
         policy = self.policy
@@ -203,15 +199,16 @@ class Breaker:
 
     def _close(self) -> None:
         # What goes on since the ramp began counts on.
-        epoch, ramped = self._epoch, self._stage == "ramping"
+        epoch, ramped = self.epoch, self._stage == "ramping"
         self._turn("closed")
         if ramped:
-            self._epoch = epoch
+            self.epoch = epoch
         self._opened = 0
 
     def _turn(self, stage: Stage) -> None:
         self._stage = stage
-        self._epoch += 1
+        self.is_closed = stage == "closed"
+        self.epoch += 1
         self._probing = False
         self._ramp = self._ramp_began = None
         self._failed.clear()

@@ -15,8 +15,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from amends.application.dispatcher import Dispatcher
 from amends.application.instance import Ask
-from amends.application.lane import SILENT, Lane
+from amends.application.lane import SILENT
 from amends.core.decide import Decision
 from amends.core.effect import SendCommand
 from amends.core.event import AttemptFailed, OutcomeUnknown, StepStuck
@@ -40,9 +41,13 @@ Told: TypeAlias = Callable[[SendCommand, Answer], None]
 class Doubts:
     """One per engine."""
 
-    def __init__(self, lane_of: Callable[[SendCommand], Lane | None], told: Told) -> None:
+    def __init__(self, dispatcher: Dispatcher, told: Told) -> None:
         """`told` is told what was found, or how the attempt failed."""
-        self._lane_of = lane_of
+        self._lane_of = dispatcher.lane_of
+        lanes = dispatcher.lanes.values()
+        self._somebody_knows = any(
+            isinstance(each, Knows) and each.knows for each in (lane.transport for lane in lanes)
+        )
         self._told = told
         self._asking: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._room: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_A_TIME))
@@ -53,9 +58,9 @@ class Doubts:
         `state` is the one before the decision, in which they are in flight. What a person or a callback brings is
         taken as it is, and so is what was asked already.
         """
-        found: set[str] = set()
-        if ask.is_settled or ask.waiter is not None:
+        if not self._somebody_knows or ask.is_settled or ask.waiter is not None:
             return NOTHING
+        found: set[str] = set()
         for event in decision.events:
             if isinstance(event, END_OF_KNOWLEDGE):
                 step = state.nodes.get(event.step)

@@ -115,7 +115,7 @@ class Engine:
             index=index,
             patience=self._loader.patience,
         )
-        self._doubts = Doubts(self._dispatcher.lane_of, partial(self._answered, is_settled=True))
+        self._doubts = Doubts(self._dispatcher, partial(self._answered, is_settled=True))
         self._live = Live(
             most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room
         )

@@ -9,7 +9,7 @@ It does not: hold commands, send, or wait.
 """
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -20,7 +20,7 @@ from amends.core.effect import Direction, SendCommand
 from amends.core.outcome import Accepted, Answer, Failed
 from amends.ports import Clock
 
-Kind: TypeAlias = tuple[Direction, bool]
+Kind: TypeAlias = Literal["do", "undo", "do again", "undo again"]
 """A command's direction, and whether it is a retry."""
 Obstacle: TypeAlias = Literal["breaker", "limit", "budget"]
 
@@ -54,11 +54,12 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 STANDARD: Final = Protection()
+AGAIN: Final[dict[Direction, Kind]] = {"do": "do again", "undo": "undo again"}
 
 
 def kind_of(command: SendCommand) -> Kind:
     """Return what a command is to the gate."""
-    return command.direction, command.attempt > 1
+    return command.direction if command.attempt == 1 else AGAIN[command.direction]
 
 
 class Gate:
@@ -71,11 +72,12 @@ class Gate:
         self._clock = clock
         self.breaker = Breaker(protection.breaker)
         self._limit = None if rate is None else Tokens(rate=rate, burst=max(1.0, rate / 10), now=now)
-        self._budgets: dict[Direction, tuple[float, Tokens]] = {}
-        directions: dict[Direction, Budget] = {"do": protection.do_budget, "undo": protection.undo_budget}
-        for direction, budget in directions.items():
-            burst = max(LEAST_BURST, budget.least * 10)
-            self._budgets[direction] = (budget.share, Tokens(rate=budget.least, burst=burst, now=now))
+        do, undo = _tokens(protection.do_budget, now), _tokens(protection.undo_budget, now)
+        self._retries: dict[Kind, Tokens] = {"do again": do, "undo again": undo}
+        self._firsts: dict[Kind, tuple[Tokens, float]] = {
+            "do": (do, protection.do_budget.share),
+            "undo": (undo, protection.undo_budget.share),
+        }
         self.held: Counter[Obstacle] = Counter()
         """How many commands could not go at once, by what was in their way; for reading, the lane counts."""
 
@@ -106,32 +108,31 @@ class Gate:
 
     def obstacle(self, kind: Kind) -> tuple[Obstacle, timedelta] | None:
         """Return what keeps a command of this kind from going now, and for how long; None when it may go."""
-        direction, is_retry = kind
-        if self.breaker.is_closed and self._limit is None and not is_retry:
+        budget = self._retries.get(kind)
+        if budget is None and self._limit is None and self.breaker.is_closed:
             return None
         now = self._clock.now()
         waits: list[tuple[Obstacle, timedelta]] = [("breaker", self.breaker.wait(now))]
         if self._limit is not None:
             waits.append(("limit", self._limit.wait(now)))
-        if is_retry:
-            waits.append(("budget", self._budgets[direction][1].wait(now)))
+        if budget is not None:
+            waits.append(("budget", budget.wait(now)))
         longest = max(waits, key=lambda each: each[1])
         return longest if longest[1] > NOW else None
 
     def begin(self, kind: Kind) -> Permit:
         """Let a command go that nothing keeps."""
-        direction, is_retry = kind
-        share, budget = self._budgets[direction]
-        if self.breaker.is_closed and self._limit is None and not is_retry:
+        first = self._firsts.get(kind)
+        if first is not None:
+            budget, share = first
             budget.give(share)
-            return Permit(self.breaker.epoch)
+            if self._limit is None and self.breaker.is_closed:
+                return self.breaker.epoch
         now = self._clock.now()
         if self._limit is not None:
             self._limit.take(now)
-        if is_retry:
-            budget.take(now)
-        else:
-            budget.give(share)
+        if first is None:
+            self._retries[kind].take(now)
         return self.breaker.begin(now)
 
     def settle(self, permit: Permit, command_id: str, answer: Answer | Accepted) -> bool:
@@ -149,3 +150,7 @@ class Gate:
     def close_by_hand(self) -> None:
         """Let calls go again, at the pace of a recovery."""
         self.breaker.close_by_hand(self._clock.now())
+
+
+def _tokens(budget: Budget, now: datetime) -> Tokens:
+    return Tokens(rate=budget.least, burst=max(LEAST_BURST, budget.least * 10), now=now)

@@ -75,12 +75,12 @@ class Lane:
     @property
     def queued(self) -> int:
         """Return how many commands are in memory and not on their way yet."""
-        return len(self._queue)
+        return self._queue.length
 
     @property
     def waiting(self) -> int:
         """Return how many commands are not on their way yet, about."""
-        return len(self._queue) + len(self.backlog)
+        return self._queue.length + self.backlog.size
 
     @property
     def in_flight(self) -> int:
@@ -106,8 +106,8 @@ class Lane:
         if self._stopping:
             return True
         # Behind those who wait outside nobody is let in before them, beyond what keeps the workers busy.
-        crowded = bool(len(self.backlog)) and len(self._queue) >= self._width
-        is_shut = self.gate.is_shut(len(self._queue))
+        crowded = self.backlog.size > 0 and self._queue.length >= self._width
+        is_shut = not self.gate.breaker.is_closed and self.gate.is_shut(self._queue.length)
         if is_shut:
             self.gate.held["breaker"] += 1
         if crowded or is_shut:
@@ -133,7 +133,7 @@ class Lane:
     def open_by_hand(self) -> None:
         """Let nothing go until somebody closes the breaker."""
         self.gate.open_by_hand()
-        self._put_aside(len(self._queue))
+        self._put_aside(self._queue.length)
 
     def close_by_hand(self) -> None:
         """Let commands go again."""
@@ -142,7 +142,7 @@ class Lane:
 
     def shrink(self, most: int) -> None:
         """Keep no more than `most` commands in memory besides those on their way: others need the room."""
-        self._put_aside(len(self._queue) - most)
+        self._put_aside(self._queue.length - most)
 
     # --- workers ---
 
@@ -178,11 +178,11 @@ class Lane:
 
     def _gone(self, task: "asyncio.Task[None]") -> None:
         self._workers.pop(task, None)
-        if self._queue:
+        if self._queue.length:
             self._check_later()
 
     def _may_some_go(self) -> bool:
-        if not self._queue:
+        if not self._queue.length:
             return False
         if any(map(self._may_go, self._queue.kinds())):
             return True
@@ -212,7 +212,7 @@ class Lane:
             while (command := self._queue.take(self._may_go)) is not None:
                 permit = self._begin(command)
                 self._workers[task] = Call(command, permit)
-                if len(self._queue) < self._width and len(self.backlog):
+                if self._queue.length < self._width and self.backlog.size:
                     self._ways.news()
                 try:
                     answer = await self._transport.send(command)
@@ -224,7 +224,7 @@ class Lane:
             # A call that would not be cancelled ends here when its lane was stopped meanwhile.
             if self._stopping:
                 return
-            if len(self.backlog) or self._queue:
+            if self.backlog.size or self._queue.length:
                 self._ways.news()
             wake = asyncio.get_running_loop().create_future()
             self._idle.append(wake)
@@ -248,7 +248,7 @@ class Lane:
     def _opened(self, answer: Answer | Accepted) -> None:
         reason = answer.reason if isinstance(answer, Failed) else ""
         log.warning("participant %s is not called for a while: %s", self.name, reason)
-        self._put_aside(len(self._queue))
+        self._put_aside(self._queue.length)
         self._ways.news()
 
     # --- what stands still ---
@@ -283,21 +283,22 @@ class Lane:
 
     def wanted(self) -> int:
         """Return how many instances may come back now: enough to keep the workers busy, no more than the gate lets."""
-        if self._stopping or not len(self.backlog) or self.gate.is_shut(len(self._queue) + self.returning):
+        if self._stopping or not self.backlog.size or self.gate.is_shut(self._queue.length + self.returning):
             return 0
         if not self.gate.breaker.is_closed and self.gate.stage == "half-open":
             return 1
-        room = 2 * self._width
+        # No more than `send` lets in besides a backlog: who came back must not be sent away again.
+        room = self._width
         pace = self.gate.pace
         if pace is not None:
             room = min(room, int(pace * AHEAD.total_seconds()) + 1)
-        return max(0, room - len(self._queue) - self.returning)
+        return max(0, room - self._queue.length - self.returning)
 
     def pause(self) -> timedelta | None:
         """Return how long it takes until this lane must be looked at again; None: not before news come."""
-        if self._stopping or not (self._queue or len(self.backlog)):
+        if self._stopping or not (self._queue.length or self.backlog.size):
             return None
-        kinds = self._queue.kinds() or [("do", False)]
+        kinds = self._queue.kinds() or ["do"]
         waits = [obstacle[1] for kind in kinds if (obstacle := self.gate.obstacle(kind)) is not None]
         return min(waits) if waits else NOW if self.wanted() else None
 

@@ -13,8 +13,8 @@ from amends.application.gate import Kind, kind_of
 from amends.core.effect import Direction, SendCommand
 
 KINDS: Final[dict[Direction, tuple[Kind, ...]]] = {
-    "undo": (("undo", False), ("undo", True), ("do", False), ("do", True)),
-    "do": (("do", False), ("do", True), ("undo", False), ("undo", True)),
+    "undo": ("undo", "undo again", "do", "do again"),
+    "do": ("do", "do again", "undo", "undo again"),
 }
 """In which order kinds are looked at, by whose turn it is."""
 
@@ -26,18 +26,15 @@ class LaneQueue:
         self._kinds: dict[Kind, OrderedDict[tuple[str, int], SendCommand]] = {
             kind: OrderedDict() for kind in KINDS["do"]
         }
-        self._length = 0
+        self.length = 0
         self._turn: Direction = "undo"
-
-    def __len__(self) -> int:
-        return self._length
 
     def add(self, command: SendCommand) -> None:
         """Queue `command` behind those of its kind."""
         kind = self._kinds[kind_of(command)]
         attempt = (command.command_id, command.attempt)
         if attempt not in kind:
-            self._length += 1
+            self.length += 1
         kind[attempt] = command
 
     def kinds(self) -> list[Kind]:
@@ -54,14 +51,14 @@ class LaneQueue:
             waiting = self._kinds[kind]
             if waiting and may_go(kind):
                 self._turn = "do" if self._turn == "undo" else "undo"
-                self._length -= 1
+                self.length -= 1
                 return waiting.popitem(last=False)[1]
         return None
 
     def remove(self, command: SendCommand) -> bool:
         """Forget an attempt; return whether it was here."""
         found = self._kinds[kind_of(command)].pop((command.command_id, command.attempt), None)
-        self._length -= found is not None
+        self.length -= found is not None
         return found is not None
 
     def take_last(self, number: int) -> list[SendCommand]:
@@ -71,5 +68,5 @@ class LaneQueue:
             waiting = self._kinds[kind]
             while waiting and len(found) < number:
                 found.append(waiting.popitem()[1])
-        self._length -= len(found)
+        self.length -= len(found)
         return found[::-1]

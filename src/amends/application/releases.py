@@ -54,6 +54,7 @@ class Releases:
         self._bring_back = bring_back
         self._searches: dict[str, Search] = defaultdict(Search)
         self._wake = asyncio.Event()
+        self._looking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -72,7 +73,8 @@ class Releases:
 
     async def run_once(self) -> int:
         """Look at every lane once; return how many instances were brought back."""
-        return sum([await self._serve(lane) for lane in self._lanes.values()])
+        async with self._looking:
+            return sum([await self._serve(lane) for lane in self._lanes.values()])
 
     async def _serve(self, lane: Lane) -> int:
         lane.check()

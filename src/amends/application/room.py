@@ -40,7 +40,8 @@ class Room:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._live) - len(self._resting) + self._promised < self._most_live
+        resting = min(len(self._resting), self._most_waiting)
+        return len(self._live) - resting + self._promised < self._most_live
 
     @property
     def waiting(self) -> int:
