@@ -35,9 +35,11 @@ from amends.bootstrap import (
     memory_read_model,
     postgres,
     service,
+    signal_in_transaction,
     sqlite,
     sqlite_read_model,
     sqlite_reader,
+    start_in_transaction,
 )
 from amends.core.outcome import Failed, Refused, Succeeded
 from amends.definition import (
@@ -63,6 +65,7 @@ from amends.definition import (
     when,
 )
 from amends.ports import (
+    NotInTransaction,
     StoreCorrupt,
     StoreError,
     StoreFull,
@@ -91,6 +94,7 @@ __all__ = [
     "NoSuchSaga",
     "Node",
     "NotEncodable",
+    "NotInTransaction",
     "NotRunning",
     "Orchestrator",
     "Overloaded",
@@ -136,9 +140,11 @@ __all__ = [
     "postgres",
     "sequence",
     "service",
+    "signal_in_transaction",
     "sqlite",
     "sqlite_read_model",
     "sqlite_reader",
+    "start_in_transaction",
     "subsaga",
     "tolerate",
     "wait_for",

@@ -1,11 +1,17 @@
 """What Amends needs from outside, as Protocols: an event store, a read model, a transport, a
-door for callbacks, a clock.
+door for callbacks, a clock, an application's connection.
 
 Rules: a port speaks in the core's words and in plain values; each has one behavioural suite that every adapter runs.
 It does not: import a technology, an adapter, or asyncio.
 """
 
 from amends.ports.callback import CallbackDoor, CallbackReply, Deliver, Verdict
+from amends.ports.caller import (
+    AwaitedConnection,
+    BlockingConnection,
+    Deposit,
+    NotInTransaction,
+)
 from amends.ports.clock import Clock
 from amends.ports.event_store import (
     Append,
@@ -43,7 +49,9 @@ from amends.ports.transport import Binding, Described, Transport
 
 __all__ = [
     "Append",
+    "AwaitedConnection",
     "Binding",
+    "BlockingConnection",
     "CallbackDoor",
     "CallbackReply",
     "Checkpoint",
@@ -51,11 +59,13 @@ __all__ = [
     "Count",
     "DefinitionNote",
     "Deliver",
+    "Deposit",
     "Described",
     "EventStore",
     "IndexChange",
     "KeepIndex",
     "Logged",
+    "NotInTransaction",
     "OpenInstance",
     "Place",
     "ReadModel",
