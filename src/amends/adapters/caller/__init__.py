@@ -39,7 +39,7 @@ async def _after(waited: Awaitable[None], returning: R) -> R:
 def _way(connection: object) -> Callable[[Deposit, str], Awaitable[None] | None]:
     """Return how a deposit is made. An object of a library's can only be there when that library is imported."""
     for library in _LIBRARIES:
-        if library in sys.modules:
+        if sys.modules.get(library) is not None:
             way = import_module(f"{__name__}.{library}_connection").way(connection)
             if way is not None:
                 return way  # type: ignore[no-any-return]
