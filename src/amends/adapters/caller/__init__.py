@@ -16,7 +16,13 @@ __all__ = ["leave"]
 
 R = TypeVar("R")
 
-_LIBRARIES: Final = ("psycopg", "asyncpg", "sqlalchemy")
+_MODULES: Final = {
+    "psycopg": "psycopg_connection",
+    "asyncpg": "asyncpg_connection",
+    "sqlalchemy": "sqlalchemy_connection",
+    "sqlalchemy.ext.asyncio": "sqlalchemy_async_connection",
+}
+"""Which module of this adapter knows a library's connections."""
 
 
 def leave(connection: object, deposit: Deposit, *, schema: str, returning: R) -> R | Coroutine[Any, Any, R]:
@@ -38,9 +44,9 @@ async def _after(waited: Awaitable[None], returning: R) -> R:
 
 def _way(connection: object) -> Callable[[Deposit, str], Awaitable[None] | None]:
     """Return how a deposit is made. An object of a library's can only be there when that library is imported."""
-    for library in _LIBRARIES:
+    for library, module in _MODULES.items():
         if sys.modules.get(library) is not None:
-            way = import_module(f"{__name__}.{library}_connection").way(connection)
+            way = import_module(f"{__name__}.{module}").way(connection)
             if way is not None:
                 return way  # type: ignore[no-any-return]
     kind = type(connection)
