@@ -1,5 +1,5 @@
-"""What Amends needs from outside, as Protocols: an event store, a read model, a transport, a
-door for callbacks, a clock, an application's connection.
+"""What Amends needs from outside, as Protocols: an event store, what a shared one has
+besides, a read model, a transport, a door for callbacks, a clock, an application's connection.
 
 Rules: a port speaks in the core's words and in plain values; each has one behavioural suite that every adapter runs.
 It does not: import a technology, an adapter, or asyncio.
@@ -17,6 +17,7 @@ from amends.ports.event_store import (
     Append,
     DefinitionNote,
     EventStore,
+    Handled,
     IndexChange,
     KeepIndex,
     Logged,
@@ -35,9 +36,20 @@ from amends.ports.read_model import (
     SagaQuery,
     SagaSummary,
 )
+from amends.ports.shared_store import (
+    SHARDS,
+    Inbox,
+    InboxRow,
+    Membership,
+    News,
+    SharedStore,
+    Standing,
+    shard_of,
+)
 from amends.ports.store_errors import (
     StoreCorrupt,
     StoreError,
+    StoreFenced,
     StoreFull,
     StoreHeld,
     StoreNewer,
@@ -48,6 +60,7 @@ from amends.ports.store_errors import (
 from amends.ports.transport import Binding, Described, Transport
 
 __all__ = [
+    "SHARDS",
     "Append",
     "AwaitedConnection",
     "Binding",
@@ -62,9 +75,14 @@ __all__ = [
     "Deposit",
     "Described",
     "EventStore",
+    "Handled",
+    "Inbox",
+    "InboxRow",
     "IndexChange",
     "KeepIndex",
     "Logged",
+    "Membership",
+    "News",
     "NotInTransaction",
     "OpenInstance",
     "Place",
@@ -73,8 +91,11 @@ __all__ = [
     "SagaQuery",
     "SagaSummary",
     "SetIndex",
+    "SharedStore",
+    "Standing",
     "StoreCorrupt",
     "StoreError",
+    "StoreFenced",
     "StoreFull",
     "StoreHeld",
     "StoreNewer",
@@ -86,4 +107,5 @@ __all__ = [
     "Transition",
     "Transport",
     "Verdict",
+    "shard_of",
 ]

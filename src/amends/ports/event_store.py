@@ -11,6 +11,7 @@ Rules
   transitions leave it alone (`KeepIndex`).
 - The *log* is all transitions of all streams in the order of their commits, numbered by a growing `sequence`. What is
   committed later stands behind everything that could be read before, so a follower misses nothing.
+- A store that several processes share is a `SharedStore` as well (`amends.ports.shared_store`).
 It does not: read the events, decide anything, or serve queries (the read side has its own tables).
 """
 
@@ -64,11 +65,21 @@ class RemoveIndex(msgspec.Struct, frozen=True, gc=False):
 IndexChange: TypeAlias = KeepIndex | SetIndex | RemoveIndex
 
 
+class Handled(NamedTuple):
+    """An inbox row (`amends.ports.shared_store`) of which something was made."""
+
+    number: int
+    answer: bytes
+    """JSON: what its sender is told, if anybody waits."""
+
+
 class Append(msgspec.Struct, frozen=True, gc=False):
     """One transition to store, together with what becomes of the instance's index row."""
 
     transition: Transition
     index: IndexChange
+    handled: Handled | None = None
+    """The inbox row that it follows from, which is taken away; only where the store has an inbox."""
 
 
 class OpenInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -139,7 +150,7 @@ class EventStore(Protocol):
         """Take hold of the store, creating it when it is not there.
 
         Raises:
-            StoreHeld: another process holds it.
+            StoreHeld: another process holds it, and it is none that several may share.
             StoreReadOnly, StoreCorrupt, StoreNewer: it cannot be used as it is.
         """
         ...
