@@ -118,6 +118,7 @@ def start_in_transaction(
     schema: str = "amends",
     namespace: str = "default",
     codec: Codec | None = None,
+    at_once: bool = True,
 ) -> str: ...
 
 
@@ -131,6 +132,7 @@ def start_in_transaction(
     schema: str = "amends",
     namespace: str = "default",
     codec: Codec | None = None,
+    at_once: bool = True,
 ) -> Coroutine[Any, Any, str]: ...
 
 
@@ -143,12 +145,14 @@ def start_in_transaction(
     schema: str = "amends",
     namespace: str = "default",
     codec: Codec | None = None,
+    at_once: bool = True,
 ) -> str | Coroutine[Any, Any, str]:
     """Start an instance in the transaction that `connection` is in, and return its id; to be awaited where the
     connection's own calls are.
 
     The instance exists if and only if that transaction commits, and begins at once then. No orchestrator need run in
-    this process, or at all just then. `schema` and `namespace` are those of the orchestrator that is to run it.
+    this process, or at all just then. `schema` and `namespace` are those of the orchestrator that is to run it. Without
+    `at_once` it begins within half a second, and the commit does not wait for others that start something.
 
     Raises:
         NotInTransaction: the connection commits each statement by itself.
@@ -157,7 +161,7 @@ def start_in_transaction(
     """
     from amends.adapters.caller import leave
 
-    deposit = start_deposit(saga, data, saga_id=saga_id, namespace=namespace, codec=codec)
+    deposit = start_deposit(saga, data, saga_id=saga_id, namespace=namespace, codec=codec, at_once=at_once)
     return leave(connection, deposit, schema=schema, returning=deposit.saga_id)
 
 
@@ -172,6 +176,7 @@ def signal_in_transaction(
     schema: str = "amends",
     namespace: str = "default",
     codec: Codec | None = None,
+    at_once: bool = True,
 ) -> None: ...
 
 
@@ -186,6 +191,7 @@ def signal_in_transaction(
     schema: str = "amends",
     namespace: str = "default",
     codec: Codec | None = None,
+    at_once: bool = True,
 ) -> Coroutine[Any, Any, None]: ...
 
 
@@ -199,6 +205,7 @@ def signal_in_transaction(
     schema: str = "amends",
     namespace: str = "default",
     codec: Codec | None = None,
+    at_once: bool = True,
 ) -> Coroutine[Any, Any, None] | None:
     """Tell an instance in the transaction that `connection` is in that something it waits for happened.
 
@@ -207,7 +214,9 @@ def signal_in_transaction(
     """
     from amends.adapters.caller import leave
 
-    deposit = signal_deposit(saga_id, signal, content, signal_id=signal_id, namespace=namespace, codec=codec)
+    deposit = signal_deposit(
+        saga_id, signal, content, signal_id=signal_id, namespace=namespace, codec=codec, at_once=at_once
+    )
     return leave(connection, deposit, schema=schema, returning=None)
 
 

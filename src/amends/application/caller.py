@@ -45,7 +45,7 @@ class SignalBody(msgspec.Struct, frozen=True):
 
 
 def start_deposit(
-    saga: Saga[D], data: D, *, saga_id: str | None, namespace: str, codec: Codec | None
+    saga: Saga[D], data: D, *, saga_id: str | None, namespace: str, codec: Codec | None, at_once: bool
 ) -> Deposit:
     """Return a start of `saga` with `data`; without `saga_id` an id is made.
 
@@ -63,11 +63,18 @@ def start_deposit(
         raise DataUnfit("unreadable", f"the data do not fit saga {saga.name!r}: {error}") from error
     body = StartBody(saga.name, saga.version, msgspec.Raw(document))
     made = _IDS.make() if saga_id is None else checked(saga_id)
-    return Deposit(namespace_checked(namespace), made, "start", msgspec.json.encode(body))
+    return Deposit(namespace_checked(namespace), made, "start", msgspec.json.encode(body), at_once)
 
 
 def signal_deposit(
-    saga_id: str, signal: str, content: object, *, signal_id: str, namespace: str, codec: Codec | None
+    saga_id: str,
+    signal: str,
+    content: object,
+    *,
+    signal_id: str,
+    namespace: str,
+    codec: Codec | None,
+    at_once: bool,
 ) -> Deposit:
     """Return a signal to the instance `saga_id`.
 
@@ -76,7 +83,9 @@ def signal_deposit(
         SagaIdInvalid, ValueError: the id, or the namespace, cannot be one.
     """
     body = SignalBody(signal, msgspec.Raw(_encoded(codec, content)), signal_id)
-    return Deposit(namespace_checked(namespace), checked(saga_id), "signal", msgspec.json.encode(body))
+    return Deposit(
+        namespace_checked(namespace), checked(saga_id), "signal", msgspec.json.encode(body), at_once
+    )
 
 
 @lru_cache(maxsize=MOST_KEPT)

@@ -55,3 +55,5 @@ class Deposit(NamedTuple):
     kind: Literal["start", "signal"]
     body: bytes
     """Its members, as a JSON document."""
+    at_once: bool
+    """Whether its holder is told at the commit; otherwise it is found at the next look."""

@@ -372,5 +372,24 @@ async def test_the_holder_is_told_when_it_is_committed_and_not_before(
             await application.commit()
         async with asyncio.timeout(20):
             assert await told.get() == f"inbox {shard('default', 'o-2')}"
+        async with flavour(business.url) as application:
+            for saga_id in ("o-3", "o-4"):
+                quiet = start_in_transaction(
+                    application.connection,
+                    FULFIL,
+                    Order(),
+                    saga_id=saga_id,
+                    schema=business.schema,
+                    at_once=False,
+                )
+                await settled(quiet)
+            quiet = signal_in_transaction(
+                application.connection, "o-3", "approve", schema=business.schema, at_once=False
+            )
+            await settled(quiet)
+            await application.commit()
+        await listener.fetchval("SELECT 1")
+        assert told.empty()
+        assert len(business.inbox()) == 4
     finally:
         await listener.close()

@@ -12,7 +12,7 @@ from typing import Final
 
 from amends.ports import Deposit
 
-ORDER: Final = ("namespace", "saga_id", "kind", "body", "channel")
+ORDER: Final = ("namespace", "saga_id", "kind", "body", "channel", "at_once")
 """The parameters by number, where a driver numbers them."""
 
 LONGEST_CHANNEL: Final = 63
@@ -52,7 +52,7 @@ def put_in_inbox_numbered(schema: str) -> str:
     return _PARAMETER.sub(lambda match: f"${_NUMBERS[match[1]]}", put_in_inbox(schema))
 
 
-def parameters(deposit: Deposit, schema: str) -> dict[str, str]:
+def parameters(deposit: Deposit, schema: str) -> dict[str, object]:
     """Return what is bound, by name."""
     return {
         "namespace": deposit.namespace,
@@ -60,4 +60,5 @@ def parameters(deposit: Deposit, schema: str) -> dict[str, str]:
         "kind": deposit.kind,
         "body": deposit.body.decode(),
         "channel": f"amends_{schema}"[:LONGEST_CHANNEL],
+        "at_once": deposit.at_once,
     }
