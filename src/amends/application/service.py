@@ -18,6 +18,9 @@ from amends.application.projector import Projector
 from amends.application.queries import Queries
 from amends.ports import ReadModel
 
+POLL = 0.2
+"""Seconds after which it is looked for what other processes committed."""
+
 
 class Gauges(NamedTuple):
     """How things stand now."""
@@ -44,7 +47,7 @@ class Service:
         self._orchestrator = orchestrator
         self._read_model = read_model
         store, namespace = orchestrator.store, orchestrator.namespace
-        self._follower = Follower(store)
+        self._follower = Follower(store, poll=POLL if orchestrator.engine.shards.is_shared else None)
         self._meter = Meter(store)
         self._listeners: list[Listener] = [self._meter]
         self._queries: Queries | None = None

@@ -2,8 +2,9 @@
 
 Rules: one transaction in flight; the next batch is what arrived meanwhile, so there is no timer and no artificial
 delay. Nothing is reported before its commit returned. While the store is full or away the batch waits and is tried
-again; nothing is lost and nothing is acknowledged. An append that no store can keep fails alone. Any other failure
-stops the writer for good.
+again; nothing is lost and nothing is acknowledged. An append that no store can keep fails alone. When others have taken
+over what this process held, nothing of what it decided before is written any more. Any other failure stops the writer
+for good.
 It does not: decide, or know what an append means.
 """
 
@@ -14,12 +15,12 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from amends.application.patience import longer
-from amends.ports import Append, EventStore, StoreError, StoreFull, StoreUnavailable
+from amends.ports import Append, EventStore, StoreError, StoreFenced, StoreFull, StoreUnavailable
 
 log = logging.getLogger("amends.writer")
 
-Verdict: TypeAlias = bool | ValueError
-"""Stored; not stored, for the optimistic lock was lost; or the reason why it cannot be stored at all."""
+Verdict: TypeAlias = bool | ValueError | StoreFenced
+"""Stored; not stored, for the optimistic lock was lost; or the reason why it cannot be stored at all, or not here."""
 Done: TypeAlias = Callable[[Verdict], None]
 
 
@@ -37,6 +38,9 @@ class Writer:
         self._wake: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self._fence: StoreFenced | None = None
+        self.on_fenced: Callable[[StoreFenced], None] | None = None
+        """Told when the store says that others have taken over; it calls `fence`."""
         self.commits = 0
         self.appended = 0
         self.on_commit: Callable[[int], None] | None = None
@@ -52,6 +56,13 @@ class Writer:
         if self._wake is not None:
             self._wake.set_result(None)
             self._wake = None
+
+    def fence(self, error: StoreFenced) -> None:
+        """Report what waits as not stored; what is on its way is not tried again."""
+        self._fence = error
+        pending, self._pending = self._pending, []
+        for _append, done in pending:
+            _report(done, error)
 
     async def stop(self) -> None:
         """Write what is pending and stop."""
@@ -77,6 +88,7 @@ class Writer:
     async def _write_batch(self) -> None:
         batch = self._pending[: self._largest_batch]
         self._pending = self._pending[self._largest_batch :]
+        self._fence = None
         verdicts = await self._commit([append for append, _done in batch])
         self.commits += 1
         self.appended += len(batch)
@@ -103,17 +115,23 @@ class Writer:
             verdicts += await self._commit([append])
         return verdicts
 
-    async def _stored(self, batch: list[Append]) -> Sequence[bool]:
+    async def _stored(self, batch: list[Append]) -> Sequence[Verdict]:
         pause = 0.0
-        while True:
+        while self._fence is None:
             try:
                 verdicts = await self._store.append(batch)
+            except StoreFenced as error:
+                if self.on_fenced is None:
+                    raise
+                self.on_fenced(error)
+                self._fence = error
             except (StoreFull, StoreUnavailable) as error:
                 pause = await self._hold(pause, error)
             else:
                 if pause:
                     log.warning("the store takes writes again")
                 return verdicts
+        return [self._fence] * len(batch)
 
     async def _hold(self, pause: float, error: StoreError) -> float:
         """Wait a little longer than last time; say so once, and give up only when the orchestrator closes."""

@@ -103,7 +103,7 @@ class PostgresEventStore:
             writer=writer,
             write=self._write,
             caller=caller,
-            ask=readers.ask,
+            ask=self._ask,
             heard=self._hear,
         )
         inbox = PostgresInbox(others, readers, caller=caller, token=lambda: writer.token)
@@ -113,13 +113,16 @@ class PostgresEventStore:
         if not batch:
             self._must_be_open()
             return []
-        verdicts = await self._write(lambda writer: writer.append(batch))
+        # What is asked for now is written with the token of now, whatever it waits for.
+        token = self._must_be_open().writer.token
+        verdicts = await self._write(lambda writer: writer.append(batch, token))
         if any(append.handled is not None for append in batch):
             self._must_be_open().caller.answers()
         return verdicts
 
     async def reindex(self, key: StreamKey, change: SetIndex) -> None:
-        await self._write(lambda writer: writer.reindex(key, change))
+        token = self._must_be_open().writer.token
+        await self._write(lambda writer: writer.reindex(key, change, token))
 
     async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
         found: list[Transition] = []
@@ -161,7 +164,6 @@ class PostgresEventStore:
         await opened.membership.close()
         async with opened.turn:
             await opened.writer.close()
-        opened.caller.leases()
         await opened.caller.stop()
         await opened.others.close()
         await opened.readers.close()

@@ -21,7 +21,6 @@ from amends.adapters.postgres.driver import Link
 from amends.adapters.postgres.reading import PIECE_BYTES, as_transition
 from amends.ports.event_store import Logged, StreamKey
 
-
 A_MOMENT: Final = 0.003
 MOMENTS: Final = 30
 """How long, in seconds, and how often it is waited for those who may fill a gap."""
@@ -40,7 +39,8 @@ class LogOrder:
         """Read the log on behind `after`; fewer than `limit` where they are large, or before a gap in doubt."""
         rows = await link.fetch(statements.READ_LOG, after, limit, PIECE_BYTES)
         certain = self._certain(rows, after)
-        if rows and not certain and await _writers_ended(link):
+        # With something to tell, the rest can wait for the next piece.
+        if len(certain) < len(rows) and await _writers_ended(link, moments=0 if certain else MOMENTS):
             self._settled = max(self._settled, rows[0]["last"])
             rows = await link.fetch(statements.READ_LOG, after, limit, PIECE_BYTES)
             certain = self._certain(rows, after)
@@ -67,15 +67,15 @@ class LogOrder:
         return rows
 
 
-async def _writers_ended(link: Link) -> bool:
-    """Wait a little until all have ended that write transitions now; tell whether they have."""
+async def _writers_ended(link: Link, *, moments: int) -> bool:
+    """Wait so many moments until all have ended that write transitions now; tell whether they have."""
     found = await link.fetchrow(statements.LOG_WRITERS)
     if found["is_standby"]:
         return False
     writers = set(found["writers"])
-    for _ in range(MOMENTS):
+    for _ in range(moments):
         if not writers:
-            return True
+            break
         await asyncio.sleep(A_MOMENT)
         writers &= set((await link.fetchrow(statements.LOG_WRITERS))["writers"])
-    return False
+    return not writers

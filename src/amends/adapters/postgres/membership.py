@@ -68,7 +68,6 @@ class PostgresMembership:
 
     async def join(self) -> None:
         await self._write(lambda writer: writer.join())
-        self._caller.leases()
 
     async def renew(self) -> Standing:
         standing: Standing | None = await self._ask(self._renewed)

@@ -6,7 +6,7 @@ Rules
 - A session that is lost is opened again when it is needed. Whether the batch that was on its way had been committed is
   then looked up before anything else is written; when the same batch comes again, what is stored counts as stored.
 - A batch that fails leaves nothing behind, except by a loss that cannot be settled yet: then the next one settles it.
-- What is written is written with the token that the member had when it was asked for; a fenced one writes nothing.
+- What is written is written with the token that the member had when that was asked for; a fenced one writes nothing.
 It does not: wait for a server that is away (its caller does), or take turns (`PostgresEventStore` does).
 """
 
@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, TypeVar
 from amends.adapters.postgres import statements
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.batch import Place, ordered, place_of, prepare, without_losers
+from amends.adapters.postgres.channel import channel_of
 from amends.adapters.postgres.driver import DRIVER_ERRORS, ServerError
 from amends.adapters.postgres.faults import (
     PASSING,
@@ -92,20 +93,20 @@ class StoreWriter:
         try:
             if self._token and not session.link.is_closed():
                 await session.link.fetch(statements.LEAVE, self._token)
+                await self._call(session)
         except DRIVER_ERRORS:
             pass
         await session.close()
 
-    async def append(self, batch: Sequence[Append]) -> list[bool]:
-        """Store a batch; see the port."""
-        token = self._token
+    async def append(self, batch: Sequence[Append], token: int) -> list[bool]:
+        """Store a batch with a member's token; see the port."""
         return await self._again_when_lost(
             lambda session, numbers: self._append(session, _Target(numbers, token), batch)
         )
 
-    async def reindex(self, key: StreamKey, change: SetIndex) -> None:
-        """Correct an index row."""
-        arguments = (self._token, *key, change.wake_at, change.outstanding)
+    async def reindex(self, key: StreamKey, change: SetIndex, token: int) -> None:
+        """Correct an index row with a member's token."""
+        arguments = (token, *key, change.wake_at, change.outstanding)
         if not await self._again_when_lost(
             lambda session, _: session.link.fetchval(statements.CORRECT_OPEN_INSTANCE, *arguments)
         ):
@@ -178,6 +179,11 @@ class StoreWriter:
         if self._token:
             await session.let_go(self._token)
         self._token = token
+        await self._call(session)
+
+    async def _call(self, session: HeldSession) -> None:
+        """Tell the others at once that somebody came or went."""
+        await session.link.fetch(statements.NOTIFY, channel_of(self._address), ["leases"])
 
     async def _append(self, session: HeldSession, target: _Target, batch: Sequence[Append]) -> list[bool]:
         order = ordered(batch)
