@@ -3,7 +3,9 @@
 It does not: run anything that takes from the inbox.
 """
 
-from typing import Any, NamedTuple
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg.rows import dict_row
@@ -13,6 +15,8 @@ from amends.adapters.postgres import Address, migrate
 from tests.adapters.caller.flavours import Application, settled
 from tests.adapters.postgres import shared_server
 from tests.application.shop import FULFIL, Order
+
+PATIENCE: Final = 30
 
 
 class Business(NamedTuple):
@@ -31,6 +35,38 @@ class Business(NamedTuple):
     def inbox(self) -> list[dict[str, Any]]:
         """What waits for an orchestrator, oldest first."""
         return self.ask(f"SELECT * FROM {self.schema}.inbox ORDER BY number")  # noqa: S608
+
+    async def parked(self, count: int) -> list[dict[str, Any]]:
+        """What was left to a person, once it is so many."""
+        return await self._inbox_when(lambda rows: len(rows) == count and all(row["parked"] for row in rows))
+
+    async def emptied(self) -> None:
+        """Wait until nothing is left in the inbox."""
+        await self._inbox_when(lambda rows: not rows)
+
+    async def ask_later(self) -> None:
+        """Let everything that waits for the server go on for a while: as long as a few questions take."""
+        for _ in range(20):
+            await asyncio.to_thread(self.inbox)
+
+    async def _inbox_when(self, condition: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+        async with asyncio.timeout(PATIENCE):
+            while not condition(rows := await asyncio.to_thread(self.inbox)):
+                pass
+        return rows
+
+    def unpark(self, number: int) -> None:
+        """Have a row of the inbox tried again, as the documentation says."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute(
+                f"UPDATE {self.schema}.inbox SET parked = NULL WHERE number = {number}".encode()  # noqa: S608
+            )
+
+    def start(self, application: Application, saga_id: str, order: Order, *, at_once: bool = True) -> None:
+        """Start a saga, in a transaction of a connection that is not awaited."""
+        start_in_transaction(
+            application.connection, FULFIL, order, saga_id=saga_id, schema=self.schema, at_once=at_once
+        )
 
     def ask(self, query: str) -> list[dict[str, Any]]:
         with psycopg.connect(self.url) as connection, connection.cursor(row_factory=dict_row) as cursor:
