@@ -75,10 +75,12 @@ def postgres(
     schema: str | None = None,
     connections: int = 5,
     connect_timeout: timedelta = timedelta(seconds=5),
+    lease: timedelta = timedelta(seconds=5),
 ) -> EventStore:
     """Return the durable store on a PostgreSQL server, in a schema of its own, by default `amends`.
 
-    `url`: ``postgresql://USER:PASSWORD@HOST:PORT/NAME``, also with ``jdbc:``. Needs ``amends[postgres]``.
+    `url`: ``postgresql://USER:PASSWORD@HOST:PORT/NAME``, also with ``jdbc:``. Several processes may open it and share
+    the work; one that is silent for `lease` is taken over by the others. Needs ``amends[postgres]``.
 
     Raises:
         ValueError: the address cannot be used; the text does not hold its password.
@@ -86,7 +88,10 @@ def postgres(
     from amends.adapters.postgres import Address, PostgresEventStore
 
     return PostgresEventStore(
-        Address.of(url, schema=schema), connections=connections, connect_timeout=connect_timeout
+        Address.of(url, schema=schema),
+        connections=connections,
+        connect_timeout=connect_timeout,
+        lease=lease,
     )
 
 
