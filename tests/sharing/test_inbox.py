@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from amends.adapters.postgres import Address, PostgresEventStore
-from amends.ports import Append, StoreUnavailable
+from amends.ports import Append, InboxRow, StoreUnavailable
 from tests.adapters.postgres import storage
 from tests.adapters.postgres.lines import ask, session
 from tests.application.engine_world import events_of, orchestrator, until
@@ -170,10 +170,10 @@ async def test_sending_waits_for_a_store_that_is_away(
         inbox, calls = store.inbox(), 0
         put_rows = inbox.put
 
-        async def failing(rows: object) -> None:
+        async def failing(rows: Sequence[InboxRow]) -> None:
             nonlocal calls
             calls += 1
-            await put_rows(rows)  # type: ignore[arg-type]
+            await put_rows(rows)
             if calls < 3:
                 # It was put, and nobody knows.
                 raise StoreUnavailable("away")
