@@ -38,9 +38,11 @@ from amends.bootstrap import (
     memory_read_model,
     postgres,
     service,
+    signal_in_transaction,
     sqlite,
     sqlite_read_model,
     sqlite_reader,
+    start_in_transaction,
 )
 from amends.core.outcome import Failed, Refused, Succeeded
 from amends.definition import (
@@ -66,6 +68,7 @@ from amends.definition import (
     when,
 )
 from amends.ports import (
+    NotInTransaction,
     StoreCorrupt,
     StoreError,
     StoreFull,
@@ -97,6 +100,7 @@ __all__ = [
     "NoSuchSaga",
     "Node",
     "NotEncodable",
+    "NotInTransaction",
     "NotRunning",
     "Orchestrator",
     "Overloaded",
@@ -143,9 +147,11 @@ __all__ = [
     "postgres",
     "sequence",
     "service",
+    "signal_in_transaction",
     "sqlite",
     "sqlite_read_model",
     "sqlite_reader",
+    "start_in_transaction",
     "subsaga",
     "tolerate",
     "wait_for",

@@ -22,6 +22,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from amends.application.beginnings import Beginnings
 from amends.application.definitions import open_checked
 from amends.application.dispatcher import Dispatcher
 from amends.application.doubts import Doubts
@@ -145,6 +146,7 @@ class Engine:
     def _shared(self, store: EventStore, canonical: Canonical, most_waiting: int) -> Sharing | None:
         if not isinstance(store, SharedStore):
             return None
+        self.entrance.beginnings = Beginnings(store, self._loader, check_running=self.check_running)
         return Sharing(
             store,
             Parts(self._live, self.shards, self._handover, self.recovery, self.timers, self._writer),

@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from amends.application.beginnings import Beginnings
+from amends.application.errors import SagaUnknown
 from amends.application.handover import Handover
 from amends.application.history import unknown
 from amends.application.instance import Ask, Instance, Until, reached
@@ -53,6 +55,8 @@ class Entrance:
         self._check_running = check_running
         self._bring_in = bring_in
         self._submit = submit
+        self.beginnings: Beginnings | None = None
+        """Where a start may still wait, on a shared store."""
 
     async def start(self, key: StreamKey, ask: Ask) -> State:
         """Start an instance as `ask` says, or find it running with the same data; wait for what its `until` names.
@@ -117,8 +121,12 @@ class Entrance:
         return state
 
     async def wait(self, key: StreamKey, until: Until) -> State:
-        """Return the state at the instance's end, or what else `until` names."""
-        state = await self.look(key)
+        """Return the state at the instance's end, or what else `until` names. A start in the inbox is waited for.
+
+        Raises:
+            SagaUnknown: there is no such instance.
+        """
+        state = await self._look_or_wait(key)
         if reached(state, until):
             return state
         if not self._shards.holds(key):
@@ -129,6 +137,15 @@ class Entrance:
         ended: Ended = asyncio.get_running_loop().create_future()
         instance.ended[ended] = until
         return await self._end_of(instance, ended)
+
+    async def _look_or_wait(self, key: StreamKey) -> State:
+        """Return an instance as it stands, once it has begun."""
+        try:
+            return await self.look(key)
+        except SagaUnknown:
+            if self.beginnings is None:
+                raise
+        return await self.beginnings.begun(key)
 
     async def _bring(self, key: StreamKey, ask: Ask) -> State:
         self._check_running()

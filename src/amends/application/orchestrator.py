@@ -39,6 +39,13 @@ MOST_TRIES = 64 * 8
 NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
+def namespace_checked(namespace: str) -> str:
+    """Return `namespace`. Raises ValueError when it cannot be one."""
+    if not NAMESPACE.fullmatch(namespace):
+        raise ValueError(f"namespace {namespace!r}: use 1 to 63 lower-case letters, digits and '-'")
+    return namespace
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -86,15 +93,13 @@ class Orchestrator:
             DefinitionError: a saga breaks a rule.
             ValueError: a participant that a step needs is not bound, or the namespace cannot be used.
         """
-        if not NAMESPACE.fullmatch(namespace):
-            raise ValueError(f"namespace {namespace!r}: use 1 to 63 lower-case letters, digits and '-'")
+        self._namespace = namespace_checked(namespace)
         self._registry = Registry(sagas, codec, defaults=defaults)
         _used, unbound = needed(self._registry.plans, participants)
         if unbound:
             raise ValueError(
                 f"no binding for participant(s) {', '.join(unbound)}; give each one in participants={{…}}"
             )
-        self._namespace = namespace
         self._codec = codec or JsonCodec()
         self._store = store
         clock = clock or SystemClock()

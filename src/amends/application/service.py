@@ -45,7 +45,9 @@ class Gauges(NamedTuple):
     sent: int
     """Triggers on their way to other processes, or waiting for their answer."""
     received: int
-    """Triggers of other processes that are being decided."""
+    """Triggers out of the inbox that are being decided."""
+    parked: int
+    """Triggers in the inbox that were left to a person, since opening."""
 
 
 class Service:
@@ -124,6 +126,7 @@ class Service:
             shards=len(engine.shards.held) if sharing else SHARDS,
             sent=sharing.sender.waiting if sharing else 0,
             received=sharing.receiver.in_hand if sharing else 0,
+            parked=sharing.receiver.parked if sharing else 0,
         )
 
     async def __aenter__(self) -> Self:
