@@ -76,7 +76,18 @@ BODIES = [
     Body("a number for a name", b'{"saga": 1, "data": 1}', 422, "invalid", '"pointer":"/saga"'),
     Body("a version of 0", b'{"saga": "errand", "data": 1, "version": 0}', 422, "invalid", '"/version"'),
     Body("a version as text", b'{"saga": "errand", "data": 1, "version": "1"}', 422, "invalid", '"/version"'),
-    Body("data that do not fit", data('{"nmae": "tea"}'), 422, "invalid", "nmae"),
+    Body(
+        "data with an unknown field",
+        data('{"nmae": "tea"}'),
+        422,
+        "invalid",
+        '"/data/nmae","reason":"unknown',
+    ),
+    Body("data without a field", data("{}"), 422, "invalid", '"/data/name","reason":"required"'),
+    Body(
+        "data of another type", data('{"name": 1}'), 422, "invalid", '"/data/name","reason":"Expected `str`'
+    ),
+    Body("a float for money", data('{"name": "tea", "price": 0.30000000000000004}'), 422, "invalid", "/data"),
     Body("money as a broken text", data('{"name": "tea", "price": "1,50"}'), 422, "invalid", "price"),
     Body("money with three decimals", data('{"name": "tea", "price": "1.555"}'), 422, "invalid", "decimals"),
     Body("ANSI in an id", json.dumps(START | {"id": "a\x1b[31m"}).encode(), 422, "invalid", "\\\\x1b"),
@@ -273,7 +284,7 @@ def test_a_step_that_is_not_stuck_is_not_retried(service: Serving) -> None:
     unfit = service.ask(
         "POST", f"/v1/sagas/{found['id']}/signals", {"signal": "approve", "content": {"wrod": 1}}
     )
-    assert_problem(unfit, 422, "invalid", "wrod")
+    assert_problem(unfit, 422, "invalid", '"pointer":"/content/wrod","reason":"unknown field"')
 
 
 def test_a_body_is_counted_after_decompression(service: Serving) -> None:
