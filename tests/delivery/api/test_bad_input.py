@@ -149,6 +149,14 @@ def test_a_query_that_will_not_do(service: Serving, query: str, says: str) -> No
     assert LONG not in found.body.decode()
 
 
+@pytest.mark.parametrize("wait", ["-1", "61", "1e9", "P-1D", "PT1S", "nan", "inf", "", "0x1", "1,5"])
+def test_a_wait_that_will_not_do_begins_nothing(service: Serving, wait: str) -> None:
+    saga_id = new()
+    found = service.ask("POST", f"/v1/sagas?wait={wait}", START | {"id": saga_id})
+    assert_problem(found, 422, "invalid", '"pointer":"?wait"')
+    assert service.ask("GET", f"/v1/sagas/{saga_id}").status == 404
+
+
 def test_a_cursor_with_one_letter_changed_is_refused(service: Serving) -> None:
     prefix = new()
     for number in range(3):
