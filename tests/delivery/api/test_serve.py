@@ -250,6 +250,23 @@ def test_too_much_in_work_is_429_with_the_time_to_come_back(tmp_path: Path, desk
         assert all(int(each.headers["retry-after"]) >= 1 for each in refusals)
 
 
+def test_who_asks_too_often_is_told_to_come_back_and_others_do_not_feel_it(tmp_path: Path, desk: str) -> None:
+    lines = ("server:", f"  api-keys: [{KEY}, {KEY}-2]", "  max-request-rate: 2")
+    greedy, modest = {"X-API-Key": KEY}, {"X-API-Key": f"{KEY}-2"}
+    with s.serving(tmp_path, config=config(tmp_path, desk, *lines)) as running:
+        answers = [running.ask("GET", "/v1/sagas/none-such", headers=greedy) for _ in range(50)]
+        refused = [answer for answer in answers if answer.status == 429]
+        assert {answer.status for answer in answers} == {404, 429}
+        assert {(answer.code, answer.headers["retry-after"]) for answer in refused} == {("too-many", "1")}
+        found = running.ask("POST", "/v1/sagas?wait=20", ERRAND, headers=modest)
+        assert (found.status, found.json["status"]) == (201, "completed")
+        for _ in range(30):
+            assert running.ask("GET", "/health").status == 200
+        told = [line for line in running.lines() if "too-many" in line or "server.max-request-rate" in line]
+        assert 1 <= len(told) < len(refused) / 2
+        assert KEY not in running.log.read_text()
+
+
 # --- how it ends -----------------------------------------------------------------------------------------------
 
 
