@@ -155,6 +155,7 @@ def test_thousands_of_requests_get_what_the_document_says(shop: s.Serving) -> No
             if mode is GenerationMode.POSITIVE or _has_input(operation):
                 run.cases_of(operation, mode, CASES_EACH)
                 assert time.monotonic() - begun < LONGEST, run.statuses
+    print(f"{run.statuses.total():,} cases, by status: {dict(sorted(run.statuses.items()))}")
     assert run.statuses.total() >= LEAST_CASES
     assert {200, 201, 404, 409, 422} <= set(run.statuses), run.statuses
     assert shop.process.poll() is None

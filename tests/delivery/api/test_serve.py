@@ -128,6 +128,30 @@ def test_a_place_where_no_store_can_be_is_refused(tmp_path: Path, desk: str) -> 
     assert (code, "file/sagas.db" in text) == (1, True)
 
 
+def test_a_changed_definition_is_refused_at_start_and_version_1_ends_on_version_1(
+    tmp_path: Path, desk: str
+) -> None:
+    path = config(tmp_path, desk)
+    first, changed = ["tests.delivery.api.errands:APPROVAL"], "tests.delivery.api.altered:CHANGED"
+    beside = ["tests.delivery.api.altered:BESIDE"]
+    document = {"saga": "approval", "data": {"name": "tea"}}
+    with s.serving(tmp_path, config=path, sagas=first) as running:
+        assert running.ask("POST", "/v1/sagas", {**document, "id": "old"}).status == 201
+        running.reached("old", lambda saga: saga["steps"][0]["phase"] == "succeeded")
+        running.stop(signal.SIGKILL)
+    code, text = refused(tmp_path, changed, "--config", str(path), "--store", "./sagas.db", "--port", "0")
+    assert (code, text.count("\n")) == (2, 1)
+    for named in ("'old'", "'approval' version 1", "new version"):
+        assert named in text
+    with s.serving(tmp_path, config=path, sagas=beside) as running:
+        assert running.ask("POST", "/v1/sagas", {**document, "id": "new"}).json["version"] == 2
+        for saga_id in ("old", "new"):
+            running.reached(saga_id, lambda saga: saga["steps"][0]["phase"] == "succeeded")
+            running.ask("POST", f"/v1/sagas/{saga_id}/signals", {"signal": "approve", "content": {}})
+            running.reached(saga_id, lambda saga: saga["status"] == "completed")
+        assert [running.saga(saga_id)["version"] for saga_id in ("old", "new")] == [1, 2]
+
+
 # --- how it runs -----------------------------------------------------------------------------------------------
 
 
