@@ -106,6 +106,7 @@ EDGES: dict[str, Edges] = {
     "database.username": LINE,
     "database.password": SECRET,
     "database.pool-size": Edges(("1", "1000"), ("0", "1001")),
+    "database.lease": Edges(("1s", "5m"), ("999ms", "301s")),
     "database.connect-timeout": Edges(("100ms", "5m"), ("99ms", "6m")),
     "redis.host": HOST,
     "redis.port": PORT,

@@ -220,9 +220,16 @@ class Database:
         "The account's password; it wins over the one in the address.",
         spring="spring.datasource.password",
     )
-    pool_size: int = key(10, whole(1, 1_000), "How many connections are open at most (PostgreSQL).")
+    pool_size: int = key(
+        10, whole(1, 1_000), "How many connections are open at most (PostgreSQL; fewer than 4 will not do)."
+    )
     connect_timeout: timedelta = key(
         timedelta(seconds=5), duration("100ms", "5m"), "How long opening a connection may take (PostgreSQL)."
+    )
+    lease: timedelta = key(
+        timedelta(seconds=5),
+        duration("1s", "5m"),
+        "How long a process may be silent before others take its work over (PostgreSQL).",
     )
 
 
