@@ -52,6 +52,7 @@ EDGES: dict[str, Edges] = {
     "server.header-timeout": Edges(("100ms", "5m", "PT10S"), ("99ms", "5.1m", "10")),
     "server.body-timeout": Edges(("100ms", "1h"), ("99ms", "61m")),
     "server.idle-timeout": Edges(("100ms", "1h"), ("99ms", "61m")),
+    "server.max-request-rate": Edges(("0", "1000000"), ("-1", "1000001", "1e3")),
     "server.max-connections": Edges(("1", "1000000"), ("0", "1000001", "1,000")),
     "server.max-wait": Edges(("1s", "1h"), ("999ms", "61m")),
     "server.shutdown-timeout": Edges(("0s", "10m"), ("11m", "-1s", "0")),

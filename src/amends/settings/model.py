@@ -82,6 +82,11 @@ class Server:
         whole(1, 1_000_000),
         "How many connections may be open; fewer if the process may not open as many files.",
     )
+    max_request_rate: int = key(
+        0,
+        whole(0, 1_000_000),
+        "How many requests a second one client may make, an API key or else an address; beyond that 429. 0: no limit.",
+    )
     max_wait: timedelta = key(
         timedelta(seconds=60),
         duration("1s", "1h"),

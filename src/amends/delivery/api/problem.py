@@ -39,6 +39,7 @@ CODES: dict[str, tuple[int, str]] = {
     "media-type": (415, "The body has another content type"),
     "invalid": (422, "The request does not make sense"),
     "overloaded": (429, "Too much is in work"),
+    "too-many": (429, "Too many requests came from this client"),
     "head-too-long": (431, "The head of the request is too long"),
     "internal": (500, "Something broke here"),
     "unavailable": (503, "Not now"),

@@ -204,6 +204,7 @@ def _options(settings: Settings, shares: Share) -> Options:
             write_within=max(server.body_timeout, timedelta(seconds=1)).total_seconds(),
         ),
         keys=[key.reveal() for key in server.api_keys],
+        max_request_rate=server.max_request_rate,
         full_errors=server.error_detail == "full",
         log_requests=settings.log.requests,
     )
