@@ -289,7 +289,7 @@ class Engine:
         elif ask.lane is not None:
             trigger = Recover(self._dispatcher.resend(instance, now, ask.lane))
         decision = decide(plan, instance.state, trigger, now)
-        if doubted := self._doubts.raised_by(instance.state, decision, ask):
+        if self._doubts.are_possible and (doubted := self._doubts.raised_by(instance.state, decision, ask)):
             held |= doubted
             decision = decide(plan, instance.state, Tick(held) if is_tick else Recover(NOTHING), now)
         if decision.events:
