@@ -236,6 +236,9 @@ class Engine:
     def _bring_in(self, key: StreamKey) -> None:
         if self.shards.holds(key):
             self._instance(key)
+        else:
+            # Its shard went meanwhile: the place is free.
+            self._room.let_in()
 
     def _submit(self, instance: Instance, ask: Ask) -> None:
         instance.queue.append(ask)
@@ -371,6 +374,8 @@ class Engine:
 
     def _leave(self, instance: Instance) -> None:
         """Let an instance that only waits leave memory, and let somebody in who waits for room."""
+        if instance.leaving and not instance.busy:
+            self._handover.finish(instance)
         if instance.idle and self._live.get(instance.key) is instance:
             del self._live[instance.key]
             self._room.let_in()
