@@ -134,9 +134,6 @@ class Timers:
             key, (change, done) = corrections.popitem()
             try:
                 await self._index.reindex(key, change)
-            except StoreFenced:
-                done()
-                raise
             except BaseException:
                 if self._corrections is corrections:
                     corrections.setdefault(key, (change, done))
