@@ -36,7 +36,7 @@ from amends.application.instance import Ask, Instance
 from amends.application.lane import Lane
 from amends.application.live import Live
 from amends.application.loader import Loader
-from amends.application.own_index import SharedIndex, WholeIndex
+from amends.application.own_index import OwnIndex, SharedIndex, WholeIndex
 from amends.application.recovery import Recovery
 from amends.application.refusals import report
 from amends.application.registry import Registry
@@ -105,17 +105,7 @@ class Engine:
         index = (
             SharedIndex(store, store, self.shards) if isinstance(store, SharedStore) else WholeIndex(store)
         )
-        self._dispatcher = Dispatcher(
-            transports,
-            width=lane_width,
-            clock=clock,
-            protections=protections,
-            deliver=self._answered,
-            set_aside=self._set_aside,
-            bring_back=self._bring_back,
-            index=index,
-            patience=self._loader.patience,
-        )
+        self._dispatcher = self._lanes(transports, lane_width, protections, index)
         self._doubts = Doubts(self._dispatcher, partial(self._answered, is_settled=True))
         self._live = Live(
             most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room
@@ -142,6 +132,25 @@ class Engine:
             submit=self._submit,
         )
         self.sharing = self._shared(store, canonical, most_waiting)
+
+    def _lanes(
+        self,
+        transports: dict[str, Transport],
+        width: int,
+        protections: Mapping[str, Protection],
+        index: OwnIndex,
+    ) -> Dispatcher:
+        return Dispatcher(
+            transports,
+            width=width,
+            clock=self._clock,
+            protections=protections,
+            deliver=self._answered,
+            set_aside=self._set_aside,
+            bring_back=self._bring_back,
+            index=index,
+            patience=self._loader.patience,
+        )
 
     def _shared(self, store: EventStore, canonical: Canonical, most_waiting: int) -> Sharing | None:
         if not isinstance(store, SharedStore):
@@ -251,6 +260,9 @@ class Engine:
     def _bring_in(self, key: StreamKey) -> None:
         if self.shards.holds(key):
             self._instance(key)
+        else:
+            # Its shard went meanwhile: the place is free.
+            self._room.let_in()
 
     def _submit(self, instance: Instance, ask: Ask) -> None:
         self._live.wake(instance)
@@ -487,4 +499,7 @@ class Engine:
         instance.refuse(asks, error)
         if any(type(ask.trigger) is Tick for ask in asks):
             self._reindex(instance, PARKED)
-        self._live.leave(instance)
+        if instance.leaving and not instance.busy:
+            self._handover.finish(instance)
+        else:
+            self._live.leave(instance)

@@ -109,9 +109,9 @@ class Receiver:
             self._wake.clear()
             try:
                 found = await self.run_once()
-            except StoreError as error:
+            except Exception as error:
                 if not away:
-                    log.warning("the inbox waits: %s", error)
+                    log.warning("the inbox waits: %s", error, exc_info=not isinstance(error, StoreError))
                 away, found = True, 0
             else:
                 away = False

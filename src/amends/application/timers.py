@@ -130,15 +130,16 @@ class Timers:
         return len(rows), news
 
     async def _write_corrections(self) -> None:
-        while self._corrections:
-            key, (change, done) = self._corrections.popitem()
+        while corrections := self._corrections:
+            key, (change, done) = corrections.popitem()
             try:
                 await self._index.reindex(key, change)
-            except StoreFenced:
-                done()
-                raise
             except BaseException:
-                self._corrections.setdefault(key, (change, done))
+                if self._corrections is corrections:
+                    corrections.setdefault(key, (change, done))
+                else:
+                    # Abandoned meanwhile with all the others.
+                    done()
                 raise
             done()
 
