@@ -9,14 +9,15 @@ Rules (`VERDICTS` is the table that runs):
 - A command id that comes back with other content raises CommandIdReused. That is never `Refused`: the process would
   believe that nothing was done.
 
-The seam to a database is `Ledger`: three operations within a transaction that the caller has opened for writing and
-commits together with the business change (sqlite_ledger does so for SQLite). The transaction must exclude another one
-of the same pair from the first look to the commit.
+The seam to a database is `Ledger`, or `AsyncLedger` where the driver is asynchronous: three operations within a
+transaction that commits together with the business change. `claim` comes first and excludes every other transaction of
+the same pair until the end of this one; only then is anything else read. `admit` and `admit_async` ask in that order,
+`judge` decides for both.
 
 Does not do: open transactions, forget (its rows stay as long as the service keeps its data), call other services.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, assert_never
 
@@ -70,15 +71,23 @@ class Standing:
     command_id: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """An answer, and what is known of the pair from now on; `state=None`: this answer is not to be remembered."""
+
+    answer: Answer
+    state: State | None
+
+
 class Ledger(Protocol):
-    """What the barrier needs of a database, inside the caller's transaction."""
+    """What the barrier needs of a database, inside the transaction of the business change."""
+
+    def claim(self, pair: Pair) -> Standing:
+        """What is known of this pair, `unseen` when nothing is; nobody else may claim it before this ends."""
+        ...
 
     def recall(self, command_id: str) -> Remembered | None:
         """The answer that this command got, if it was here before."""
-        ...
-
-    def standing(self, pair: Pair) -> Standing:
-        """What is known of this pair (`unseen` when nothing is)."""
         ...
 
     def remember(self, command: Command, answer: Answer, state: State) -> None:
@@ -86,57 +95,99 @@ class Ledger(Protocol):
         ...
 
 
+class AsyncLedger(Protocol):
+    """`Ledger` for a driver whose operations are awaited."""
+
+    async def claim(self, pair: Pair) -> Standing: ...
+
+    async def recall(self, command_id: str) -> Remembered | None: ...
+
+    async def remember(self, command: Command, answer: Answer, state: State) -> None: ...
+
+
 def admit(
     ledger: Ledger, command: Command, act: Callable[[], Succeeded[object] | Refused], *, needs_do: bool
 ) -> Answer:
     """Answer the command: from memory, by the rule, or by acting. `needs_do=False` lets an undo act without its do."""
-    remembered = ledger.recall(command.command_id)
+    standing = ledger.claim(command.pair)
+    judged = judge(command, standing, ledger.recall(command.command_id), needs_do=needs_do)
+    match judged:
+        case Keep():
+            keep = judged
+        case "act":
+            keep = acted(command, act())
+        case "repeat":
+            keep = repeated(command, ledger.recall(standing.command_id or ""))
+        case _:
+            assert_never(judged)
+    if keep.state is not None:
+        ledger.remember(command, keep.answer, keep.state)
+    return keep.answer
+
+
+async def admit_async(
+    ledger: AsyncLedger,
+    command: Command,
+    act: Callable[[], Awaitable[Succeeded[object] | Refused]],
+    *,
+    needs_do: bool,
+) -> Answer:
+    """`admit` for a driver whose operations are awaited."""
+    standing = await ledger.claim(command.pair)
+    judged = judge(command, standing, await ledger.recall(command.command_id), needs_do=needs_do)
+    match judged:
+        case Keep():
+            keep = judged
+        case "act":
+            keep = acted(command, await act())
+        case "repeat":
+            keep = repeated(command, await ledger.recall(standing.command_id or ""))
+        case _:
+            assert_never(judged)
+    if keep.state is not None:
+        await ledger.remember(command, keep.answer, keep.state)
+    return keep.answer
+
+
+def judge(
+    command: Command, standing: Standing, remembered: Remembered | None, *, needs_do: bool
+) -> Keep | Literal["act", "repeat"]:
+    """What becomes of a command, by what is known of it and of its pair."""
     if remembered is not None:
-        return _again(remembered, command)
-    standing = ledger.standing(command.pair)
+        return Keep(answer=_again(remembered, command), state=None)
     verdict = VERDICTS[command.direction, standing.state]
     if verdict == "confirm" and standing.state == "unseen" and not needs_do:
-        verdict = "act"
+        return "act"
     match verdict:
-        case "act":
-            return _act(ledger, command, act)
-        case "repeat":
-            return _repeat(ledger, command, standing)
+        case "act" | "repeat":
+            return verdict
         case "confirm":
-            return _keep(ledger, command, Succeeded({}), "undone")
+            return Keep(answer=answer_of(Succeeded({})), state="undone")
         case "refuse":
-            return _keep(ledger, command, ALREADY_UNDONE, "undone")
+            return Keep(answer=answer_of(ALREADY_UNDONE), state="undone")
         case _:
             assert_never(verdict)
 
 
-def _act(ledger: Ledger, command: Command, act: Callable[[], Succeeded[object] | Refused]) -> Answer:
-    result = act()
+def acted(command: Command, result: Succeeded[object] | Refused) -> Keep:
+    """What to keep of what a handler returned."""
+    state: State | None
     match result:
         case Succeeded():
-            return _keep(ledger, command, result, "done" if command.direction == "do" else "undone")
-        case Refused() if command.direction == "do":
-            return _keep(ledger, command, result, "refused")
+            state = "done" if command.direction == "do" else "undone"
         case Refused():
-            return answer_of(result)
+            state = "refused" if command.direction == "do" else None
         case _:
             assert_never(result)
+    return Keep(answer=answer_of(result), state=state)
 
 
-def _keep(ledger: Ledger, command: Command, result: Succeeded[object] | Refused, state: State) -> Answer:
-    answer = answer_of(result)
-    ledger.remember(command, answer, state)
-    return answer
-
-
-def _repeat(ledger: Ledger, command: Command, standing: Standing) -> Answer:
+def repeated(command: Command, first: Remembered | None) -> Keep:
     """A do of a later round for a pair that is done already: it has its effect, and the answer is the first one's."""
-    first = ledger.recall(standing.command_id or "")
     if first is None:
         message = f"the ledger knows {command.pair} as done, but not the answer that was given"
         raise LookupError(message)
-    ledger.remember(command, first.answer, "done")
-    return first.answer
+    return Keep(answer=first.answer, state="done")
 
 
 def _again(remembered: Remembered, command: Command) -> Answer:

@@ -251,8 +251,8 @@ class MemoryLedger:
         """The answer that this command got."""
         return self._commands.get(command_id)
 
-    def standing(self, pair: Pair) -> Standing:
-        """What is known of this pair."""
+    def claim(self, pair: Pair) -> Standing:
+        """What is known of this pair; nobody else asks, for nothing here is awaited."""
         return self._pairs.get(pair, Standing(state="unseen", command_id=None))
 
     def remember(self, command: Command, answer: Answer, state: State) -> None:
