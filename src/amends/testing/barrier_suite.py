@@ -29,7 +29,7 @@ from amends.participant.message import Command, Direction
 
 Deliver: TypeAlias = Callable[[Command], Awaitable[Answer]]
 Payload: TypeAlias = Callable[[str], object]
-"""What a command about this saga carries, as JSON would be read: a dict, a string, a number."""
+"""What a command about this business key carries, as JSON would be read: a dict, a string, a number."""
 
 STEP: Final = "examined"
 
@@ -56,8 +56,9 @@ class Examined:
         rounds: int = 1,
         step: str = STEP,
         payload: Payload | None = None,
+        about: str | None = None,
     ) -> Command:
-        """A command of this saga."""
+        """A command of this saga, about a business key that is the saga id where nothing else is said."""
         usual = (self.undo_payload or self.payload) if direction == "undo" else self.payload
         return Command(
             command_id=f"{saga_id}/{step}/{direction}/{rounds}",
@@ -68,7 +69,7 @@ class Examined:
             round=rounds,
             attempt=1,
             name=self.do if direction == "do" else self.undo,
-            payload=(payload or usual)(saga_id),
+            payload=(payload or usual)(about or saga_id),
         )
 
 
@@ -168,11 +169,11 @@ async def a_later_round_finds_what_was_done(examined: Examined) -> None:
 async def steps_sagas_and_namespaces_are_apart(examined: Examined) -> None:
     count, saga_id = await counted(examined), a_saga()
     await examined.deliver(examined.command("undo", saga_id))
-    command = examined.command("do", saga_id)
+    elsewhere = examined.command("do", saga_id, about=a_saga())
     others = [
-        examined.command("do", saga_id, step=f"{STEP}[2]"),
+        examined.command("do", saga_id, step=f"{STEP}[2]", about=a_saga()),
         examined.command("do", a_saga()),
-        replace(command, command_id=f"{command.command_id}/other", namespace="other"),
+        replace(elsewhere, command_id=f"{elsewhere.command_id}/other", namespace="other"),
     ]
     for other in others:
         expect_outcome(await examined.deliver(other), "succeeded", f"the do of {other.pair}")
