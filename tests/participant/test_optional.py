@@ -15,6 +15,7 @@ NEEDS = {
     "amends.participant.http": ("aiohttp",),
     "amends.participant.psycopg_ledger": ("psycopg",),
     "amends.participant.asyncpg_ledger": ("asyncpg",),
+    "amends.participant.kafka": ("aiokafka",),
     "amends.participant.sqlalchemy_ledger": ("sqlalchemy",),
     "amends.testing.barrier_suite": (),
 }

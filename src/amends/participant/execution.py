@@ -24,7 +24,7 @@ class DatabaseAway(Exception):
 class CommandDatabase(Protocol[S_co, R_contra]):
     """A service's database behind the barrier. `S_co` is what handlers work with, `R_contra` what they return."""
 
-    async def execute(self, command: Command, handler: Handler[S_co, R_contra]) -> Answer:
+    async def execute(self, command: Command, handler: Handler[S_co, R_contra], /) -> Answer:
         """Execute the command once, whoever delivers it how often.
 
         Raises:

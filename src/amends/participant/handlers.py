@@ -51,7 +51,7 @@ class Handler(Generic[S_contra, R_co]):
     def act_on(self, command: Command) -> Callable[[S_contra, Command], R_co]:
         """The function that executes this command; BadMessage when its direction is not the handler's."""
         if command.direction != self.direction:
-            message = f"{self.name} is {self.direction}, but Amends-Direction says {command.direction}"
+            message = f"{self.name} is {self.direction}, but the command says {command.direction}"
             raise BadMessage(message)
         return self.read(command.payload)
 
