@@ -2,8 +2,9 @@
 
     async with PLACES["asyncpg"](where, harmless) as deliver: ...
 
-Rules: a payload `{"by": 1}` succeeds, by a negative number it is refused and by 0 it fails, both after the row was
-written. `hook` runs in the handler, behind all that.
+Rules: a payload `{"by": 1}` succeeds, by a negative number it is refused, by 0 it fails, by `LATER` it answers later,
+all after the row was written. `finish` concludes such a do within a transaction of its own. `hook` runs in the handler,
+behind all that.
 """
 
 import asyncio
@@ -29,17 +30,35 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
-from amends.participant import Command, Refused, Succeeded, asyncpg_ledger, do, psycopg_ledger, undo
+from amends.participant import (
+    Answer,
+    Command,
+    Later,
+    Pair,
+    Refused,
+    Succeeded,
+    asyncpg_ledger,
+    conclude,
+    conclude_async,
+    do,
+    psycopg_ledger,
+    undo,
+)
+from amends.participant.asyncpg_ledger import AsyncpgLedger
+from amends.participant.barrier import AsyncLedger, Ledger
 from amends.participant.database import Database
 from amends.participant.execution import CommandDatabase
 from amends.participant.handlers import Handler, Result, handlers
+from amends.participant.psycopg_ledger import AsyncPsycopgLedger, PsycopgLedger
 from amends.participant.sqlalchemy_ledger import (
     AsyncSqlalchemyDatabase,
+    AsyncSqlalchemyLedger,
     SqlalchemyDatabase,
+    SqlalchemyLedger,
     create_ledger as create_ledger_sqlalchemy,
     create_ledger_async as create_ledger_sqlalchemy_async,
 )
-from amends.participant.sqlite_ledger import create_ledger as create_ledger_sqlite
+from amends.participant.sqlite_ledger import SqliteLedger, create_ledger as create_ledger_sqlite
 from amends.testing.barrier_suite import Deliver
 from tests.adapters.postgres import shared_server
 
@@ -49,6 +68,11 @@ R = TypeVar("R")
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: int
+
+
+class Finish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    saga_id: str
+    refuses: bool = False
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -100,31 +124,54 @@ def harmless() -> None:
     """A handler without a surprise."""
 
 
-def judged(change: Change, count: int, hook: Hook) -> Succeeded[Count] | Refused:
+LATER = 100
+STEP = "examined"
+
+
+def judged(change: Change, count: int, hook: Hook) -> Result:
     hook()
     if change.by == 0:
         raise ZeroDivisionError
+    if change.by == LATER:
+        return Later()
     return Refused("negative", "it must not be negative") if change.by < 0 else Succeeded(Count(count))
 
 
-def plain(write: Callable[[S, Command], int], hook: Hook) -> Mapping[str, Handler[S, Result]]:
+def conclusion(finish: Finish) -> tuple[Pair, Succeeded[str] | Refused]:
+    no = Refused("changed-its-mind", "after a long time")
+    return Pair("default", finish.saga_id, STEP), no if finish.refuses else Succeeded("at last")
+
+
+def told(answer: Answer | None) -> Result:
+    return Succeeded(None if answer is None else answer.body.decode())
+
+
+def plain(
+    write: Callable[[S, Command], int], ledger: Callable[[S], Ledger], hook: Hook
+) -> Mapping[str, Handler[S, Result]]:
     """Handlers that write and judge."""
 
     def act(place: S, command: Command, change: Change) -> Result:
         return judged(change, write(place, command), hook)
 
-    return handlers(do("add", Change, act), undo("subtract", Change, act))
+    def finish(place: S, command: Command, finish: Finish) -> Result:
+        return told(conclude(ledger(place), *conclusion(finish)))
+
+    return handlers(do("add", Change, act), undo("subtract", Change, act), do("finish", Finish, finish))
 
 
 def awaited(
-    write: Callable[[S, Command], Awaitable[int]], hook: Hook
+    write: Callable[[S, Command], Awaitable[int]], ledger: Callable[[S], AsyncLedger], hook: Hook
 ) -> Mapping[str, Handler[S, Awaitable[Result]]]:
     """Handlers that write, wait and judge."""
 
     async def act(place: S, command: Command, change: Change) -> Result:
         return judged(change, await write(place, command), hook)
 
-    return handlers(do("add", Change, act), undo("subtract", Change, act))
+    async def finish(place: S, command: Command, finish: Finish) -> Result:
+        return told(await conclude_async(ledger(place), *conclusion(finish)))
+
+    return handlers(do("add", Change, act), undo("subtract", Change, act), do("finish", Finish, finish))
 
 
 def delivering(database: CommandDatabase[S, R], by_name: Mapping[str, Handler[S, R]]) -> Deliver:
@@ -150,7 +197,7 @@ async def sqlite(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
 
     database = Database(path=Path(where.file), prepare=prepare)
     try:
-        yield delivering(database, plain(write, hook))
+        yield delivering(database, plain(write, lambda place: SqliteLedger(connection=place), hook))
     finally:
         database.close()
 
@@ -167,7 +214,7 @@ async def by_psycopg(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
         psycopg_ledger.create_ledger(connection)
         connection.execute(EFFECT)
     database = psycopg_ledger.PsycopgDatabase(lambda: psycopg.connect(where.server))
-    yield delivering(database, plain(write, hook))
+    yield delivering(database, plain(write, lambda place: PsycopgLedger(connection=place), hook))
 
 
 @asynccontextmanager
@@ -187,7 +234,7 @@ async def by_psycopg_async(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
         await psycopg_ledger.create_ledger_async(connection)
         await connection.execute(EFFECT)
     database = psycopg_ledger.AsyncPsycopgDatabase(connect)
-    yield delivering(database, awaited(write, hook))
+    yield delivering(database, awaited(write, lambda place: AsyncPsycopgLedger(connection=place), hook))
 
 
 @asynccontextmanager
@@ -201,7 +248,10 @@ async def by_asyncpg(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
         async with pool.acquire() as connection:
             await asyncpg_ledger.create_ledger(connection)
             await connection.execute(EFFECT)
-        yield delivering(asyncpg_ledger.AsyncpgDatabase(pool), awaited(write, hook))
+        yield delivering(
+            asyncpg_ledger.AsyncpgDatabase(pool),
+            awaited(write, lambda place: AsyncpgLedger(connection=place), hook),
+        )
     finally:
         await asyncio.wait_for(pool.close(), 10)
 
@@ -248,6 +298,14 @@ async def write_core_async(connection: AsyncConnection, command: Command) -> int
     return (await connection.scalars(COUNTED)).one()
 
 
+def sqlalchemy_ledger(place: Session | SqlalchemyConnection) -> Ledger:
+    return SqlalchemyLedger(place=place)
+
+
+def sqlalchemy_ledger_async(place: AsyncSession | AsyncConnection) -> AsyncLedger:
+    return AsyncSqlalchemyLedger(place=place)
+
+
 def sqlalchemy_place(url: Callable[[Where], str], *, orm: bool) -> Place:
     @asynccontextmanager
     async def place(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
@@ -256,9 +314,15 @@ def sqlalchemy_place(url: Callable[[Where], str], *, orm: bool) -> Place:
             create_ledger_sqlalchemy(session)
         Tables.metadata.create_all(engine)
         if orm:
-            yield delivering(SqlalchemyDatabase(sessionmaker(engine).begin), plain(write_orm, hook))
+            yield delivering(
+                SqlalchemyDatabase(sessionmaker(engine).begin),
+                plain(write_orm, sqlalchemy_ledger, hook),
+            )
         else:
-            yield delivering(SqlalchemyDatabase(engine.begin), plain(write_core, hook))
+            yield delivering(
+                SqlalchemyDatabase(engine.begin),
+                plain(write_core, sqlalchemy_ledger, hook),
+            )
         engine.dispose()
 
     return place
@@ -273,9 +337,15 @@ def sqlalchemy_async_place(engine_of: Callable[[Where], AsyncEngine], *, orm: bo
             await connection.run_sync(Tables.metadata.create_all)
         if orm:
             sessions = async_sessionmaker(engine).begin
-            yield delivering(AsyncSqlalchemyDatabase(sessions), awaited(write_orm_async, hook))
+            yield delivering(
+                AsyncSqlalchemyDatabase(sessions),
+                awaited(write_orm_async, sqlalchemy_ledger_async, hook),
+            )
         else:
-            yield delivering(AsyncSqlalchemyDatabase(engine.begin), awaited(write_core_async, hook))
+            yield delivering(
+                AsyncSqlalchemyDatabase(engine.begin),
+                awaited(write_core_async, sqlalchemy_ledger_async, hook),
+            )
         await engine.dispose()
 
     return place

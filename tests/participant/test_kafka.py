@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from amends.participant import Command, Database
-from amends.participant.database import connect
+from amends.participant import Answer, Command, Database
+from amends.participant.database import SqliteHandler, connect
 from amends.participant.kafka import LARGEST_REPLY, KafkaParticipant
+from amends.participant.sqlite_ledger import SqliteLedger
 from amends.testing.barrier_suite import (
     FAULT_SCENARIOS,
     REFUSAL_SCENARIOS,
@@ -101,8 +102,9 @@ async def test_a_handler_that_fails_is_answered_and_blocks_nothing(wire: Line, t
         return 1
 
     database = Database(path=tmp_path / "failing.db", prepare=tables)
+    by_name = plain(write, lambda place: SqliteLedger(connection=place), harmless)
     participant = KafkaParticipant(
-        name=wire.name, servers=[broker().address], handlers=plain(write, harmless), database=database
+        name=wire.name, servers=[broker().address], handlers=by_name, database=database
     )
     task = asyncio.create_task(participant.run())
     examined = Examined(
@@ -228,7 +230,7 @@ async def test_what_was_done_and_not_answered_is_answered_after_a_kill(wire: Lin
 
 async def test_a_reply_that_no_broker_takes_is_told(wire: Line, database: Database) -> None:
     class Long:
-        async def execute(self, received: Command, handler: Any) -> Any:
+        async def execute(self, received: Command, handler: SqliteHandler) -> Answer:
             answer = await database.execute(received, handler)
             return replace(answer, body=b'"' + b"x" * LARGEST_REPLY + b'"')
 

@@ -30,10 +30,14 @@ from amends.participant.statements import (
     RECALL_COMMAND,
     REMEMBER_COMMAND,
     REMEMBER_PAIR,
+    SETTLE_COMMAND,
+    SETTLE_PAIR,
     Parameters,
     Statement,
     of_command,
     of_pair,
+    of_settled,
+    of_settlement,
     of_state,
     remembered_of,
     standing_of,
@@ -59,7 +63,7 @@ class Pool(Protocol):
 
 
 class AsyncpgLedger:
-    """The barrier's three operations on a connection that is in a transaction."""
+    """The barrier's operations on a connection that is in a transaction."""
 
     def __init__(self, *, connection: Connection) -> None:
         self._connection = connection
@@ -76,6 +80,11 @@ class AsyncpgLedger:
         """Keep the command's answer and the pair's new state."""
         await self._row(REMEMBER_COMMAND, of_command(command, answer))
         await self._row(REMEMBER_PAIR, of_state(command, state))
+
+    async def settle(self, pair: Pair, command_id: str, answer: Answer, state: State) -> None:
+        """Change the answer of a command that was to be answered later, and the pair's state."""
+        await self._row(SETTLE_COMMAND, of_settlement(command_id, answer))
+        await self._row(SETTLE_PAIR, of_settled(pair, state))
 
     async def _row(self, statement: Statement, parameters: Parameters) -> Any:
         return await self._connection.fetchrow(statement.numbered, *statement.arguments(parameters))

@@ -9,10 +9,10 @@ Rules (`VERDICTS` is the table that runs):
 - A command id that comes back with other content raises CommandIdReused. That is never `Refused`: the process would
   believe that nothing was done.
 
-The seam to a database is `Ledger`, or `AsyncLedger` where the driver is asynchronous: three operations within a
+The seam to a database is `Ledger`, or `AsyncLedger` where the driver is asynchronous: four operations within a
 transaction that commits together with the business change. `claim` comes first and excludes every other transaction of
 the same pair until the end of this one; only then is anything else read. `admit` and `admit_async` ask in that order,
-`judge` decides for both.
+`judge` decides for both. `conclude` gives the answer of a do that said `Later`.
 
 Does not do: open transactions, forget (its rows stay as long as the service keeps its data), call other services.
 """
@@ -23,7 +23,7 @@ from typing import Literal, Protocol, assert_never
 
 import msgspec
 
-from amends.participant.message import Command, Direction, Pair, Refused, Succeeded
+from amends.participant.message import Command, Direction, Later, Pair, Refused, Succeeded
 
 State = Literal["unseen", "refused", "done", "undone"]
 Verdict = Literal["act", "repeat", "confirm", "refuse"]
@@ -49,10 +49,14 @@ class CommandIdReused(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What went out for a command, as it is remembered: JSON of the reply, or of code and reason."""
+    """What went out for a command, as it is remembered: JSON of the reply, or of code and reason, or `null`."""
 
-    outcome: Literal["succeeded", "refused"]
+    outcome: Literal["succeeded", "refused", "later"]
     body: bytes
+
+
+LATER = Answer(outcome="later", body=b"null")
+"""It has begun; the answer comes later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,10 @@ class Ledger(Protocol):
         """Keep the command's answer and the pair's new state."""
         ...
 
+    def settle(self, pair: Pair, command_id: str, answer: Answer, state: State) -> None:
+        """Change the answer of a command that was to be answered later, and the pair's state."""
+        ...
+
 
 class AsyncLedger(Protocol):
     """`Ledger` for a driver whose operations are awaited."""
@@ -104,9 +112,15 @@ class AsyncLedger(Protocol):
 
     async def remember(self, command: Command, answer: Answer, state: State) -> None: ...
 
+    async def settle(self, pair: Pair, command_id: str, answer: Answer, state: State) -> None: ...
+
 
 def admit(
-    ledger: Ledger, command: Command, act: Callable[[], Succeeded[object] | Refused], *, needs_do: bool
+    ledger: Ledger,
+    command: Command,
+    act: Callable[[], Succeeded[object] | Refused | Later],
+    *,
+    needs_do: bool,
 ) -> Answer:
     """Answer the command: from memory, by the rule, or by acting. `needs_do=False` lets an undo act without its do."""
     standing = ledger.claim(command.pair)
@@ -128,7 +142,7 @@ def admit(
 async def admit_async(
     ledger: AsyncLedger,
     command: Command,
-    act: Callable[[], Awaitable[Succeeded[object] | Refused]],
+    act: Callable[[], Awaitable[Succeeded[object] | Refused | Later]],
     *,
     needs_do: bool,
 ) -> Answer:
@@ -169,7 +183,7 @@ def judge(
             assert_never(verdict)
 
 
-def acted(command: Command, result: Succeeded[object] | Refused) -> Keep:
+def acted(command: Command, result: Succeeded[object] | Refused | Later) -> Keep:
     """What to keep of what a handler returned."""
     state: State | None
     match result:
@@ -177,9 +191,21 @@ def acted(command: Command, result: Succeeded[object] | Refused) -> Keep:
             state = "done" if command.direction == "do" else "undone"
         case Refused():
             state = "refused" if command.direction == "do" else None
+        case Later():
+            return _begun(command)
         case _:
             assert_never(result)
     return Keep(answer=answer_of(result), state=state)
+
+
+def _begun(command: Command) -> Keep:
+    """What is begun counts as done: an undo has to act on it."""
+    if command.direction == "undo":
+        message = (
+            f"{command.name} is an undo and returned Later; raise until it is done, and it is asked again"
+        )
+        raise TypeError(message)
+    return Keep(answer=LATER, state="done")
 
 
 def repeated(command: Command, first: Remembered | None) -> Keep:
@@ -187,7 +213,58 @@ def repeated(command: Command, first: Remembered | None) -> Keep:
     if first is None:
         message = f"the ledger knows {command.pair} as done, but not the answer that was given"
         raise LookupError(message)
-    return Keep(answer=first.answer, state="done")
+    # What has no answer yet is kept under one command only, the one that `conclude` will find.
+    return Keep(answer=first.answer, state=None if first.answer == LATER else "done")
+
+
+def conclude(ledger: Ledger, pair: Pair, result: Succeeded[object] | Refused) -> Answer | None:
+    """Answer a do that returned `Later`, in the transaction that ends it; what it answers is what stands from now on.
+
+    None: it was undone meanwhile, and nobody wants it any more. Take back what this transaction did.
+    """
+    standing = ledger.claim(pair)
+    judged = _conclusion(pair, standing, ledger.recall(standing.command_id or ""), result)
+    match judged:
+        case Keep(answer=answer, state=str() as state):
+            ledger.settle(pair, standing.command_id or "", answer, state)
+            return answer
+        case Keep(answer=answer):
+            return answer
+        case None:
+            return None
+        case _:
+            assert_never(judged)
+
+
+async def conclude_async(
+    ledger: AsyncLedger, pair: Pair, result: Succeeded[object] | Refused
+) -> Answer | None:
+    """`conclude` for a driver whose operations are awaited."""
+    standing = await ledger.claim(pair)
+    judged = _conclusion(pair, standing, await ledger.recall(standing.command_id or ""), result)
+    match judged:
+        case Keep(answer=answer, state=str() as state):
+            await ledger.settle(pair, standing.command_id or "", answer, state)
+            return answer
+        case Keep(answer=answer):
+            return answer
+        case None:
+            return None
+        case _:
+            assert_never(judged)
+
+
+def _conclusion(
+    pair: Pair, standing: Standing, remembered: Remembered | None, result: Succeeded[object] | Refused
+) -> Keep | None:
+    if standing.state == "undone":
+        return None
+    if remembered is None:
+        message = f"nothing was begun for {pair}"
+        raise LookupError(message)
+    if remembered.answer != LATER:
+        return Keep(answer=remembered.answer, state=None)
+    return Keep(answer=answer_of(result), state="done" if isinstance(result, Succeeded) else "refused")
 
 
 def _again(remembered: Remembered, command: Command) -> Answer:

@@ -9,6 +9,7 @@ Rules:
 - A handler knows no transport: HTTP, Kafka and a test bring the same command and take the same answer.
 - What a handler changed before it returned `Refused` is taken back.
 - A handler that raises has done nothing, and is asked again.
+- A do that takes long returns `Later()`: what it began is kept, and `conclude` (barrier) gives the answer one day.
 - `undo` is called only when its do is known to have succeeded here; `undo_only` is for a step whose effect existed
   before the saga (cancel the order that started it): it is called although no do was ever seen.
 
@@ -21,7 +22,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from amends.participant.message import BadMessage, Command, Direction, Refused, Succeeded
+from amends.participant.message import BadMessage, Command, Direction, Later, Refused, Succeeded
 
 P = TypeVar("P")
 S = TypeVar("S")
@@ -31,7 +32,7 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 """What a handler returns: a `Result`, or an awaitable one."""
 
-Result: TypeAlias = Succeeded[object] | Refused
+Result: TypeAlias = Succeeded[object] | Refused | Later
 Act: TypeAlias = Callable[[S, Command], R]
 
 

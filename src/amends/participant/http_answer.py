@@ -1,6 +1,7 @@
 """What a command over HTTP is answered with, whichever server reads it (`http` for aiohttp, `asgi` for all others).
 
     200                 succeeded; the body is the reply, the same bytes for every duplicate
+    202 without a body  begun; the answer comes later
     409 problem+json    refused, with `code` (409 for every business no; the code says which)
     422 problem+json    refused with code `invalid-payload`: JSON, but not what this command takes; nothing was done
     400 problem+json    the command cannot be read for certain: bad JSON, header missing or twice, direction that is not
@@ -20,12 +21,14 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TypeVar
+from typing import TypeVar, assert_never
+
+import msgspec
 
 from amends.participant.barrier import Answer, CommandIdReused
 from amends.participant.execution import CommandDatabase, DatabaseAway
 from amends.participant.handlers import Handler, PayloadUnfit
-from amends.participant.message import BadMessage, parse_command
+from amends.participant.message import BadMessage, Command, parse_command
 
 LARGEST_BODY = 1024 * 1024
 
@@ -103,10 +106,40 @@ def _failed(name: str, error: Exception) -> HttpAnswer:
 
 
 def _answer(answer: Answer) -> HttpAnswer:
-    if answer.outcome == "succeeded":
-        return HttpAnswer(status=HTTPStatus.OK, content_type="application/json", body=answer.body)
-    refusal = json.loads(answer.body)
-    return problem_of(HTTPStatus.CONFLICT, refusal["reason"], code=refusal["code"])
+    match answer.outcome:
+        case "succeeded":
+            return HttpAnswer(status=HTTPStatus.OK, content_type="application/json", body=answer.body)
+        case "refused":
+            refusal = json.loads(answer.body)
+            return problem_of(HTTPStatus.CONFLICT, refusal["reason"], code=refusal["code"])
+        case "later":
+            return HttpAnswer(status=HTTPStatus.ACCEPTED)
+        case _:
+            assert_never(answer.outcome)
+
+
+def late_reply(command: Command, answer: Answer) -> bytes:
+    """What is posted to `command.reply_to` for a command that was answered with 202."""
+    fields: dict[str, object] = {
+        "command_id": command.command_id,
+        "saga_id": command.saga_id,
+        "step": command.step,
+        "direction": command.direction,
+        "round": command.round,
+        "outcome": answer.outcome,
+    }
+    if command.namespace != "default":
+        fields["namespace"] = command.namespace
+    match answer.outcome:
+        case "succeeded":
+            fields["reply"] = msgspec.Raw(answer.body)
+        case "refused":
+            fields |= json.loads(answer.body)
+        case "later":
+            raise ValueError("there is no answer yet")
+        case _:
+            assert_never(answer.outcome)
+    return msgspec.json.encode(fields)
 
 
 def problem_of(status: HTTPStatus, detail: str, *, code: str | None = None) -> HttpAnswer:

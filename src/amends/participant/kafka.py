@@ -10,6 +10,7 @@ Rules:
 - A partition is never blocked by what it carries: what fails is answered with `failed`, and the orchestrator sends the
   next attempt. A record that does not say which command it is cannot be answered: it is logged, given to `park`, and
   passed over.
+- A do that answers later has no reply now; the orchestrator's next attempt finds its answer.
 - While the broker is away `run` waits; a reply is tried until the broker has it.
 
 Does not do: create topics, decide (barrier), retry a handler.
@@ -24,7 +25,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 import aiokafka  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.errors  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
-from amends.participant.barrier import CommandIdReused, answer_of
+from amends.participant.barrier import LATER, CommandIdReused, answer_of
 from amends.participant.execution import CommandDatabase, DatabaseAway
 from amends.participant.handlers import Handler, PayloadUnfit
 from amends.participant.kafka_message import (
@@ -186,12 +187,14 @@ class KafkaParticipant(Generic[S, R]):
                 await self._park(record, str(bad))
             return None
         reply = await self._executed(envelope)
+        if reply is None:
+            return None
         if len(reply.value) > LARGEST_REPLY:
             reason = f"the reply is longer than {LARGEST_REPLY} bytes"
             return failed(envelope, reason, "unreadable", source=self._source)
         return reply
 
-    async def _executed(self, envelope: Envelope) -> Reply:
+    async def _executed(self, envelope: Envelope) -> Reply | None:
         handler = self._handlers.get(envelope.name)
         if handler is None:
             reason = f"there is no command {envelope.name[:100]!r} here"
@@ -212,7 +215,7 @@ class KafkaParticipant(Generic[S, R]):
             _log.error("%s: the handler raised; nothing was done", envelope.name, exc_info=error)
             reason = "the handler raised; nothing was done, the service's log says more"
             return failed(envelope, reason, "transient", source=self._source)
-        return answered(envelope, answer, source=self._source)
+        return None if answer == LATER else answered(envelope, answer, source=self._source)
 
     async def _write(self, producer: Any, reply: Reply) -> None:
         """Write the reply, however long that takes: what it says is done already."""

@@ -33,8 +33,12 @@ from amends.participant.statements import (
     RECALL_COMMAND,
     REMEMBER_COMMAND,
     REMEMBER_PAIR,
+    SETTLE_COMMAND,
+    SETTLE_PAIR,
     of_command,
     of_pair,
+    of_settled,
+    of_settlement,
     of_state,
     remembered_of,
     standing_of,
@@ -45,7 +49,7 @@ AsyncConnection: TypeAlias = psycopg.AsyncConnection[Any]
 
 
 class PsycopgLedger:
-    """The barrier's three operations on a connection that is in a transaction."""
+    """The barrier's operations on a connection that is in a transaction."""
 
     def __init__(self, *, connection: Connection) -> None:
         self._rows = connection.cursor(row_factory=tuple_row)
@@ -63,6 +67,11 @@ class PsycopgLedger:
         """Keep the command's answer and the pair's new state."""
         self._rows.execute(REMEMBER_COMMAND.formatted, of_command(command, answer))
         self._rows.execute(REMEMBER_PAIR.formatted, of_state(command, state))
+
+    def settle(self, pair: Pair, command_id: str, answer: Answer, state: State) -> None:
+        """Change the answer of a command that was to be answered later, and the pair's state."""
+        self._rows.execute(SETTLE_COMMAND.formatted, of_settlement(command_id, answer))
+        self._rows.execute(SETTLE_PAIR.formatted, of_settled(pair, state))
 
 
 class AsyncPsycopgLedger:
@@ -85,6 +94,11 @@ class AsyncPsycopgLedger:
         """Keep the command's answer and the pair's new state."""
         await self._rows.execute(REMEMBER_COMMAND.formatted, of_command(command, answer))
         await self._rows.execute(REMEMBER_PAIR.formatted, of_state(command, state))
+
+    async def settle(self, pair: Pair, command_id: str, answer: Answer, state: State) -> None:
+        """Change the answer of a command that was to be answered later, and the pair's state."""
+        await self._rows.execute(SETTLE_COMMAND.formatted, of_settlement(command_id, answer))
+        await self._rows.execute(SETTLE_PAIR.formatted, of_settled(pair, state))
 
 
 def create_ledger(connection: Connection) -> None:

@@ -40,10 +40,14 @@ from amends.participant.statements import (
     RECALL_COMMAND,
     REMEMBER_COMMAND,
     REMEMBER_PAIR,
+    SETTLE_COMMAND,
+    SETTLE_PAIR,
     SQLITE_SCHEMA,
     Statement,
     of_command,
     of_pair,
+    of_settled,
+    of_settlement,
     of_state,
     remembered_of,
     schema_statements,
@@ -67,7 +71,7 @@ class UnknownDialect(ValueError):
 
 
 class SqlalchemyLedger:
-    """The barrier's three operations within a transaction."""
+    """The barrier's operations within a transaction."""
 
     def __init__(self, *, place: Place) -> None:
         self._place = place
@@ -87,6 +91,11 @@ class SqlalchemyLedger:
         """Keep the command's answer and the pair's new state."""
         self._place.execute(_text(REMEMBER_COMMAND), of_command(command, answer))
         self._place.execute(_text(REMEMBER_PAIR), of_state(command, state))
+
+    def settle(self, pair: Pair, command_id: str, answer: Answer, state: State) -> None:
+        """Change the answer of a command that was to be answered later, and the pair's state."""
+        self._place.execute(_text(SETTLE_COMMAND), of_settlement(command_id, answer))
+        self._place.execute(_text(SETTLE_PAIR), of_settled(pair, state))
 
 
 class AsyncSqlalchemyLedger:
@@ -111,6 +120,11 @@ class AsyncSqlalchemyLedger:
         """Keep the command's answer and the pair's new state."""
         await self._place.execute(_text(REMEMBER_COMMAND), of_command(command, answer))
         await self._place.execute(_text(REMEMBER_PAIR), of_state(command, state))
+
+    async def settle(self, pair: Pair, command_id: str, answer: Answer, state: State) -> None:
+        """Change the answer of a command that was to be answered later, and the pair's state."""
+        await self._place.execute(_text(SETTLE_COMMAND), of_settlement(command_id, answer))
+        await self._place.execute(_text(SETTLE_PAIR), of_settled(pair, state))
 
 
 def create_ledger(place: Place) -> None:

@@ -23,9 +23,13 @@ from amends.participant.statements import (
     RECALL_COMMAND,
     REMEMBER_COMMAND,
     REMEMBER_PAIR,
+    SETTLE_COMMAND,
+    SETTLE_PAIR,
     SQLITE_SCHEMA,
     of_command,
     of_pair,
+    of_settled,
+    of_settlement,
     of_state,
     remembered_of,
     standing_of,
@@ -37,7 +41,7 @@ class TransactionDenied(RuntimeError):
 
 
 class SqliteLedger:
-    """The barrier's three operations on a connection that is in a transaction."""
+    """The barrier's operations on a connection that is in a transaction."""
 
     def __init__(self, *, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -55,6 +59,11 @@ class SqliteLedger:
         """Keep the command's answer and the pair's new state."""
         self._connection.execute(REMEMBER_COMMAND.named, of_command(command, answer))
         self._connection.execute(REMEMBER_PAIR.named, of_state(command, state))
+
+    def settle(self, pair: Pair, command_id: str, answer: Answer, state: State) -> None:
+        """Change the answer of a command that was to be answered later, and the pair's state."""
+        self._connection.execute(SETTLE_COMMAND.named, of_settlement(command_id, answer))
+        self._connection.execute(SETTLE_PAIR.named, of_settled(pair, state))
 
 
 def create_ledger(connection: sqlite3.Connection) -> None:

@@ -60,6 +60,8 @@ LOCK_DATABASE: Final = _statement("lock_database")
 RECALL_COMMAND: Final = _statement("recall_command")
 REMEMBER_COMMAND: Final = _statement("remember_command")
 REMEMBER_PAIR: Final = _statement("remember_pair")
+SETTLE_COMMAND: Final = _statement("settle_command")
+SETTLE_PAIR: Final = _statement("settle_pair")
 LOCK_SCHEMA: Final = _statement("lock_schema")
 
 POSTGRESQL_SCHEMA: Final = _text("migrations", "postgresql_0001_ledger")
@@ -89,6 +91,16 @@ def of_command(command: Command, answer: Answer) -> Parameters:
 def of_state(command: Command, state: State) -> Parameters:
     """What is kept of a pair."""
     return {**of_pair(command.pair), "state": state, "command_id": command.command_id}
+
+
+def of_settlement(command_id: str, answer: Answer) -> Parameters:
+    """The late answer of a command."""
+    return {"command_id": command_id, "outcome": answer.outcome, "body": answer.body}
+
+
+def of_settled(pair: Pair, state: State) -> Parameters:
+    """What became of a pair."""
+    return {**of_pair(pair), "state": state}
 
 
 def standing_of(row: Any) -> Standing:

@@ -260,6 +260,13 @@ class MemoryLedger:
         self._commands[command.command_id] = Remembered(fingerprint=command.fingerprint, answer=answer)
         self._pairs[command.pair] = Standing(state=state, command_id=command.command_id)
 
+    def settle(self, pair: Pair, command_id: str, answer: Answer, state: State) -> None:
+        """Change both."""
+        self._commands[command_id] = Remembered(
+            fingerprint=self._commands[command_id].fingerprint, answer=answer
+        )
+        self._pairs[pair] = Standing(state=state, command_id=command_id)
+
 
 def _call(command: SendCommand) -> str:
     return call_of(command.step, command.direction)
