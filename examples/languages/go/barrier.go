@@ -32,17 +32,13 @@ type refusal struct {
 	Reason string `json:"reason"`
 }
 
-var errReused = errors.New("this command id was used before with other content")
-
 // admit answers the command from memory, by the rule, or by acting.
 func admit(db *sql.DB, c command, act func(*sql.Tx) (any, *refusal)) answer {
 	tx, err := db.Begin() // BEGIN IMMEDIATE: two deliveries of one command wait for each other
 	check(err)
 	defer tx.Rollback() // does nothing after a commit
 	if known, found := recall(tx, c.id); found {
-		if known.fingerprint != c.fingerprint {
-			panic(errReused)
-		}
+		need(known.fingerprint == c.fingerprint, 400, "", "this command id was used before with other content")
 		return known
 	}
 	state, first := standing(tx, c)

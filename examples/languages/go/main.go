@@ -7,7 +7,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
@@ -55,78 +54,70 @@ func release(tx *sql.Tx, wanted order) (any, *refusal) {
 	return struct{}{}, nil
 }
 
+// fault is what the sender did wrong; a code makes it a business no.
+type fault struct {
+	status       int
+	code, detail string
+}
+
+func need(holds bool, status int, code, detail string) {
+	if !holds {
+		panic(fault{status, code, detail})
+	}
+}
+
 func serve(db *sql.DB, response http.ResponseWriter, request *http.Request) {
 	defer func() {
-		switch fault := recover(); fault {
+		switch found := recover().(type) {
 		case nil:
-		case errReused:
-			problem(response, http.StatusBadRequest, "", errReused.Error())
+		case fault:
+			problem(response, found)
 		default:
-			fmt.Fprintln(os.Stderr, fault)
-			problem(response, http.StatusInternalServerError, "", "nothing was done, the log says more")
+			fmt.Fprintln(os.Stderr, found)
+			problem(response, fault{http.StatusInternalServerError, "", "nothing was done, the log says more"})
 		}
 	}()
 	handler, known := handlers[request.PathValue("name")]
-	if !known {
-		response.WriteHeader(http.StatusNotImplemented) // not 404: that would confirm an undo
-		return
-	}
-	received, wanted, fault := read(request)
-	switch {
-	case fault != "":
-		problem(response, http.StatusBadRequest, "", fault)
-		return
-	case received.direction != handler.direction:
-		problem(response, http.StatusBadRequest, "", "Amends-Direction is not this command's")
-		return
-	case wanted.OrderID == "" || wanted.Quantity < 1:
-		problem(response, http.StatusUnprocessableEntity, "invalid-payload", "order_id and a positive quantity are needed")
-		return
-	}
+	need(known, http.StatusNotImplemented, "", "no such command") // not 404: that would confirm an undo
+	received, wanted := read(request)
+	need(received.direction == handler.direction, 400, "", "Amends-Direction is not this command's")
+	need(wanted.OrderID != "" && wanted.Quantity > 0, 422, "invalid-payload", "order_id and a positive quantity are needed")
 	given := admit(db, received, func(tx *sql.Tx) (any, *refusal) { return handler.act(tx, wanted) })
 	if received.id == os.Getenv("CRASH_BEFORE_ANSWER") {
 		syscall.Kill(os.Getpid(), syscall.SIGKILL) // for the demonstration: it has acted and will not say so
 	}
-	if given.succeeded {
-		response.Header().Set("Content-Type", "application/json")
-		response.Write(given.body)
-		return
+	if !given.succeeded {
+		var no refusal
+		check(json.Unmarshal(given.body, &no))
+		panic(fault{http.StatusConflict, no.Code, no.Reason})
 	}
-	var no refusal
-	check(json.Unmarshal(given.body, &no))
-	problem(response, http.StatusConflict, no.Code, no.Reason)
+	response.Header().Set("Content-Type", "application/json")
+	response.Write(given.body)
 }
 
-// read takes the command from the contract's headers and the payload from the body, or says what is wrong.
-func read(request *http.Request) (received command, wanted order, fault string) {
+// read takes the command from the contract's headers, and the payload from the body.
+func read(request *http.Request) (received command, wanted order) {
 	header := request.Header.Get
 	step, err := url.PathUnescape(header("Amends-Step"))
-	if err != nil || step == "" || header("Idempotency-Key") == "" || header("Amends-Saga-Id") == "" {
-		return received, wanted, "a header of the contract is missing"
-	}
+	complete := header("Idempotency-Key") != "" && header("Amends-Saga-Id") != "" && header("Amends-Round") != ""
+	need(err == nil && step != "" && complete, 400, "", "a header of the contract is missing")
 	received = command{id: header("Idempotency-Key"), namespace: header("Amends-Namespace"), step: step,
 		sagaID: header("Amends-Saga-Id"), direction: header("Amends-Direction"), name: request.PathValue("name")}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, request.Body, 1<<20))
-	if err != nil {
-		return received, wanted, err.Error()
-	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder := json.NewDecoder(http.MaxBytesReader(nil, request.Body, 1<<20))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&wanted); err != nil {
-		return received, wanted, err.Error()
-	}
+	need(decoder.Decode(&wanted) == nil, 400, "", "the body is not what this command takes")
 	content := []any{received.name, received.namespace, received.sagaID, step, received.direction, header("Amends-Round"), wanted}
 	received.fingerprint = fmt.Sprintf("%x", sha256.Sum256(encoded(content)))
-	return received, wanted, ""
+	return received, wanted
 }
 
-func problem(response http.ResponseWriter, status int, code, detail string) {
-	fields := map[string]any{"title": http.StatusText(status), "status": status, "detail": detail}
-	if code != "" {
-		fields["code"] = code // only a business no has one
+func problem(response http.ResponseWriter, found fault) {
+	fields := map[string]any{"title": http.StatusText(found.status), "status": found.status, "detail": found.detail}
+	if found.code != "" {
+		fields["code"] = found.code
 	}
 	response.Header().Set("Content-Type", "application/problem+json")
-	response.WriteHeader(status)
+	response.WriteHeader(found.status)
 	response.Write(encoded(fields))
 }
 

@@ -38,13 +38,6 @@ final class Barrier {
         Answer on(Connection connection) throws SQLException;
     }
 
-    /** Another command came under a command id that was used before. */
-    static final class Reused extends RuntimeException {}
-
-    private record Remembered(String fingerprint, Answer answer) {}
-
-    private record Standing(String state, String commandId) {}
-
     private final Connection connection;
 
     Barrier(Connection connection) {
@@ -65,20 +58,20 @@ final class Barrier {
     }
 
     private Answer judged(Command command, Act act) throws SQLException {
-        Remembered known = recall(command.id());
-        if (known != null) {
-            if (!known.fingerprint().equals(command.fingerprint())) throw new Reused();
-            return known.answer();
-        }
+        String[] known = recall(command.id());
+        if (known != null && known[0].equals(command.fingerprint())) return answer(known);
+        if (known != null) throw new IllegalArgumentException("this command id was used before with other content");
+        String query = "SELECT state, command_id FROM amends_pair WHERE namespace = ? AND saga_id = ? AND step = ?";
+        String[] pair = row(connection, query, command.namespace(), command.sagaId(), command.step());
+        String state = pair == null ? "unseen" : pair[0];
         boolean isDo = command.direction().equals("do");
-        Standing standing = standing(command);
-        if (isDo && standing.state().equals("undone")) { // a late do: its undo came first
+        if (isDo && state.equals("undone")) { // a late do: its undo came first
             return kept(command, Answer.no("already-undone", "the undo of this step came first"), "undone");
         }
-        if (isDo && standing.state().equals("done")) { // a later round of what is done already
-            return kept(command, recall(standing.commandId()).answer(), "done");
+        if (isDo && state.equals("done")) { // a later round of what is done already
+            return kept(command, answer(recall(pair[1])), "done");
         }
-        if (!isDo && !standing.state().equals("done")) { // nothing to undo; remembered, so that a late do is refused
+        if (!isDo && !state.equals("done")) { // nothing to undo; remembered, so that a late do is refused
             return kept(command, Answer.yes(Map.of()), "undone");
         }
         run("SAVEPOINT act");
@@ -97,19 +90,21 @@ final class Barrier {
         return answer;
     }
 
-    private Remembered recall(String id) throws SQLException {
-        String query = "SELECT fingerprint, succeeded, body FROM amends_command WHERE command_id = ?";
-        try (PreparedStatement statement = prepared(connection, query, id); ResultSet row = statement.executeQuery()) {
-            if (!row.next()) return null;
-            return new Remembered(row.getString(1), new Answer(row.getBoolean(2), row.getString(3)));
-        }
+    private String[] recall(String id) throws SQLException {
+        return row(connection, "SELECT fingerprint, succeeded, body FROM amends_command WHERE command_id = ?", id);
     }
 
-    private Standing standing(Command command) throws SQLException {
-        String query = "SELECT state, command_id FROM amends_pair WHERE namespace = ? AND saga_id = ? AND step = ?";
-        Object[] key = {command.namespace(), command.sagaId(), command.step()};
-        try (PreparedStatement statement = prepared(connection, query, key); ResultSet row = statement.executeQuery()) {
-            return row.next() ? new Standing(row.getString(1), row.getString(2)) : new Standing("unseen", null);
+    private static Answer answer(String[] known) {
+        return new Answer(known[1].equals("1"), known[2]);
+    }
+
+    /** The first row that a query finds, as text; null when it finds none. */
+    static String[] row(Connection connection, String query, Object... values) throws SQLException {
+        try (PreparedStatement statement = prepared(connection, query, values); ResultSet found = statement.executeQuery()) {
+            if (!found.next()) return null;
+            String[] row = new String[found.getMetaData().getColumnCount()];
+            for (int place = 0; place < row.length; place++) row[place] = found.getString(place + 1);
+            return row;
         }
     }
 

@@ -1,5 +1,7 @@
 import com.google.gson.Gson;
+import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
+import com.sun.net.httpserver.Headers;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
@@ -9,10 +11,7 @@ import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.DriverManager;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executors;
@@ -64,82 +63,79 @@ public final class Payment {
         return Barrier.Answer.yes(Map.of());
     }
 
-    private void serve(HttpExchange exchange) throws IOException {
-        String name = exchange.getRequestURI().getPath().substring("/commands/".length());
-        String direction = DIRECTIONS.get(name);
-        if (direction == null) { // not 404: that would confirm an undo
-            send(exchange, 501, "text/plain", "");
-            return;
+    /** What the sender did wrong; a code makes it a business no. */
+    private static final class Fault extends RuntimeException {
+        final int status;
+        final Object code;
+
+        Fault(int status, Object code, Object detail) {
+            super(String.valueOf(detail));
+            this.status = status;
+            this.code = code;
         }
+    }
+
+    private void serve(HttpExchange exchange) throws IOException {
         try {
-            String body = new String(exchange.getRequestBody().readNBytes(LARGEST_BODY), StandardCharsets.UTF_8);
-            Barrier.Command command = read(exchange, name, body);
-            if (!command.direction().equals(direction)) {
-                problem(exchange, 400, null, "Amends-Direction is not this command's");
-                return;
-            }
-            Payload wanted = JSON.fromJson(body, Payload.class);
-            if (wanted == null || wanted.order_id() == null || wanted.account() == null || wanted.cents() < 1) {
-                problem(exchange, 422, "invalid-payload", "order_id, account and positive cents are needed");
-                return;
-            }
-            Barrier.Act act = direction.equals("do") ? c -> charge(c, wanted) : c -> refund(c, wanted);
-            Barrier.Answer answer = barrier.admit(command, act);
-            if (command.id().equals(System.getenv("CRASH_BEFORE_ANSWER"))) {
-                kill(); // for the demonstration: it has acted and will not say so
-            }
-            answered(exchange, answer);
+            send(exchange, 200, "application/json", executed(exchange));
+        } catch (Fault fault) {
+            problem(exchange, fault.status, fault.code, fault.getMessage());
         } catch (IllegalArgumentException | JsonParseException bad) {
             problem(exchange, 400, null, bad.getMessage());
-        } catch (Barrier.Reused reused) {
-            problem(exchange, 400, null, "this command id was used before with other content");
         } catch (SQLException fault) {
             System.err.println(fault);
             problem(exchange, 500, null, "nothing was done, the log says more");
         }
     }
 
-    /** Takes the command from the contract's headers. */
-    private static Barrier.Command read(HttpExchange exchange, String name, String body) {
-        Map<String, String> found = new HashMap<>();
-        for (String header : List.of("Idempotency-Key", "Amends-Saga-Id", "Amends-Step", "Amends-Direction", "Amends-Round")) {
-            List<String> values = exchange.getRequestHeaders().get(header);
-            if (values == null || values.size() != 1 || values.get(0).isEmpty()) {
-                throw new IllegalArgumentException("the header " + header + " must stand once");
-            }
-            found.put(header, values.get(0));
+    private String executed(HttpExchange exchange) throws IOException, SQLException {
+        String name = exchange.getRequestURI().getPath().substring("/commands/".length());
+        String direction = DIRECTIONS.get(name);
+        if (direction == null) throw new Fault(501, null, "no such command"); // not 404: that would confirm an undo
+        String body = new String(exchange.getRequestBody().readNBytes(LARGEST_BODY), StandardCharsets.UTF_8);
+        Barrier.Command command = read(exchange.getRequestHeaders(), name, body);
+        if (!command.direction().equals(direction)) throw new Fault(400, null, "Amends-Direction is not this command's");
+        Payload wanted = JSON.fromJson(body, Payload.class);
+        if (wanted == null || wanted.order_id() == null || wanted.account() == null || wanted.cents() < 1) {
+            throw new Fault(422, "invalid-payload", "order_id, account and positive cents are needed");
         }
-        String namespace = exchange.getRequestHeaders().getFirst("Amends-Namespace");
-        String step = URLDecoder.decode(found.get("Amends-Step").replace("+", "%2B"), StandardCharsets.UTF_8);
-        String direction = found.get("Amends-Direction");
-        String saga = found.get("Amends-Saga-Id");
-        Object content = JSON.fromJson(body, Object.class); // so that spaces make no difference
-        List<Object> same = List.of(name, saga, step, direction, found.get("Amends-Round"), String.valueOf(content));
-        String space = namespace == null ? "default" : namespace;
-        return new Barrier.Command(found.get("Idempotency-Key"), space, saga, step, direction, JSON.toJson(same));
-    }
-
-    private void answered(HttpExchange exchange, Barrier.Answer answer) throws IOException {
-        if (answer.succeeded()) {
-            send(exchange, 200, "application/json", answer.body());
-            return;
-        }
+        Barrier.Act act = direction.equals("do") ? c -> charge(c, wanted) : c -> refund(c, wanted);
+        Barrier.Answer answer = barrier.admit(command, act);
+        if (command.id().equals(System.getenv("CRASH_BEFORE_ANSWER"))) kill(); // it has acted and will not say so
+        if (answer.succeeded()) return answer.body();
         Map<?, ?> no = JSON.fromJson(answer.body(), Map.class);
-        problem(exchange, 409, no.get("code"), no.get("reason"));
+        throw new Fault(409, no.get("code"), no.get("reason"));
     }
 
-    private static void problem(HttpExchange exchange, int status, Object code, Object detail) throws IOException {
-        Map<String, Object> fields = new HashMap<>();
-        fields.put("status", status);
-        fields.put("detail", detail);
-        if (code != null) fields.put("code", code); // only a business no has one
-        send(exchange, status, "application/problem+json", JSON.toJson(fields));
+    /** Takes the command from the contract's headers. */
+    private static Barrier.Command read(Headers headers, String name, String body) {
+        String namespace = headers.getOrDefault("Amends-Namespace", List.of("default")).get(0);
+        String step = URLDecoder.decode(one(headers, "Amends-Step").replace("+", "%2B"), StandardCharsets.UTF_8);
+        String direction = one(headers, "Amends-Direction");
+        String saga = one(headers, "Amends-Saga-Id");
+        String content = String.valueOf(JSON.fromJson(body, Object.class)); // so that spaces make no difference
+        String same = JSON.toJson(List.of(name, namespace, saga, step, direction, one(headers, "Amends-Round"), content));
+        return new Barrier.Command(one(headers, "Idempotency-Key"), namespace, saga, step, direction, same);
+    }
+
+    private static String one(Headers headers, String name) {
+        List<String> values = headers.getOrDefault(name, List.of());
+        if (values.size() == 1 && !values.get(0).isEmpty()) return values.get(0);
+        throw new Fault(400, null, "the header " + name + " must stand once");
+    }
+
+    private static void problem(HttpExchange exchange, int status, Object code, String detail) throws IOException {
+        JsonObject fields = new JsonObject();
+        fields.addProperty("status", status);
+        fields.addProperty("detail", detail);
+        if (code != null) fields.addProperty("code", code.toString());
+        send(exchange, status, "application/problem+json", fields.toString());
     }
 
     private static void send(HttpExchange exchange, int status, String type, String body) throws IOException {
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
         exchange.getResponseHeaders().set("Content-Type", type);
-        exchange.sendResponseHeaders(status, bytes.length == 0 ? -1 : bytes.length);
+        exchange.sendResponseHeaders(status, bytes.length);
         exchange.getResponseBody().write(bytes);
         exchange.close();
     }
@@ -147,9 +143,9 @@ public final class Payment {
     private void state(HttpExchange exchange) throws IOException {
         String query = "SELECT (SELECT count(*) FROM payment), sum(cents) FROM account";
         synchronized (barrier) {
-            try (Statement statement = connection.createStatement(); ResultSet row = statement.executeQuery(query)) {
-                send(exchange, 200, "application/json",
-                    JSON.toJson(Map.of("standing", row.getInt(1), "cents", row.getLong(2))));
+            try {
+                String[] found = Barrier.row(connection, query);
+                send(exchange, 200, "application/json", "{\"standing\": %s, \"cents\": %s}".formatted((Object[]) found));
             } catch (SQLException fault) {
                 problem(exchange, 500, null, fault.getMessage());
             }
@@ -169,9 +165,8 @@ public final class Payment {
         for (String statement : List.of("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 10000")) {
             Barrier.run(connection, statement);
         }
-        for (String[] tables : List.of(Barrier.TABLES, TABLES)) {
-            for (String statement : tables) Barrier.run(connection, statement);
-        }
+        for (String table : Barrier.TABLES) Barrier.run(connection, table);
+        for (String table : TABLES) Barrier.run(connection, table);
         Payment payment = new Payment(connection);
         HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 128);
         server.setExecutor(Executors.newFixedThreadPool(8));
