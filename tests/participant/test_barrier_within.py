@@ -13,6 +13,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Session
 
 from amends.participant import Answer, Command, Succeeded, asyncpg_ledger, psycopg_ledger
+from amends.participant.execution import TransactionEnded
 from amends.participant.sqlalchemy_ledger import SqlalchemyLedger, UnknownDialect, create_ledger, receive
 from tests.participant.killed import COMMAND
 from tests.participant.places import EFFECT, WRITE, Where, by_file, new_place, values
@@ -137,3 +138,34 @@ def test_an_unknown_database_is_refused_before_anything_is_written() -> None:
     place: Any = OtherPlace()
     with pytest.raises(UnknownDialect, match="not for mysql"):
         SqlalchemyLedger(place=place).claim(COMMAND.pair)
+
+
+@pytest.mark.parametrize("ending", ["commit", "rollback"])
+def test_sqlalchemy_fails_the_command_of_a_handler_that_ends_the_transaction(
+    engine: tuple[Engine, str, Where], ending: str
+) -> None:
+    made, place, where = engine
+
+    def ends(session: Session, command: Command) -> Succeeded[dict[str, int]]:
+        done = write_sqlalchemy(session, command)
+        getattr(session, ending)()
+        return done
+
+    with pytest.raises(TransactionEnded, match="leave that to the barrier"), Session(made) as session:
+        receive(session, COMMAND, ends, needs_do=False)
+    assert where.effects(place) == (1 if ending == "commit" else 0)
+
+
+@pytest.mark.parametrize("ending", ["COMMIT", "ROLLBACK"])
+async def test_asyncpg_fails_the_command_of_a_handler_that_ends_the_transaction(ending: str) -> None:
+    where = new_place("asyncpg")
+
+    async def ends(connection: Any, command: Command) -> Succeeded[dict[str, int]]:
+        await connection.execute(ending)
+        return Succeeded({"count": 1})
+
+    connection: Any = await asyncpg.connect(where.server)
+    await asyncpg_ledger.create_ledger(connection)
+    with pytest.raises(TransactionEnded, match="leave that to the barrier"):
+        await asyncpg_ledger.receive(connection, COMMAND, ends, needs_do=False)
+    await connection.close()

@@ -242,3 +242,28 @@ async def test_a_reply_that_no_broker_takes_is_told(wire: Line, database: Databa
     assert b'"unreadable"' in record.value
     participant.stop()
     await asyncio.wait_for(task, 30)
+
+
+async def test_of_two_processes_one_is_killed_and_nothing_is_lost_or_done_twice(
+    wire: Line, tmp_path: Path
+) -> None:
+    file = tmp_path / "counter.db"
+    processes = [await started(wire, file, "never") for _ in range(2)]
+    commands = [
+        replace(command("do"), saga_id=f"saga-{number}", command_id=f"saga-{number}/do")
+        for number in range(100)
+    ]
+    asking = [asyncio.create_task(wire.deliver(each)) for each in commands]
+    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    processes[0].kill()
+    again = [asyncio.create_task(wire.deliver(each)) for each in commands]
+    answers, repeated = await asyncio.gather(*asking), await asyncio.gather(*again)
+    assert answers == repeated
+    assert {answer.outcome for answer in answers} == {"succeeded"}
+    connection = connect(file)
+    assert effects(connection, "do") == len(commands)
+    connection.close()
+    processes[1].terminate()
+    assert await asyncio.wait_for(processes[1].wait(), 60) == 0
+    assert await processes[0].wait() == -signal.SIGKILL
+    assert await behind(wire.name, wire.commands) == 0

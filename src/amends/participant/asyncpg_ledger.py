@@ -8,7 +8,8 @@ Rules:
 - Two deliveries of one step meet at the row of their pair: the second waits until the first transaction has ended.
 - The transaction is READ COMMITTED, PostgreSQL's own choice. In a stricter one the second delivery fails with
   DatabaseAway instead of waiting, and is sent again.
-- A handler must not end the transaction: asyncpg would let it.
+- A handler must not end the transaction: asyncpg lets it, the command fails with TransactionEnded, but what was
+  committed is there.
 
 Does not do: decide (barrier), open connections.
 """
@@ -20,7 +21,7 @@ from typing import Any, Final, Protocol
 import asyncpg  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]  neither stubs nor a marker
 
 from amends.participant.barrier import Answer, Remembered, Standing, State, admit_async
-from amends.participant.execution import DatabaseAway, is_passing
+from amends.participant.execution import DatabaseAway, ended_by, is_passing
 from amends.participant.handlers import Act, Handler, Result
 from amends.participant.message import Command, Pair, Refused
 from amends.participant.statements import (
@@ -54,6 +55,8 @@ class Connection(Protocol):
     async def execute(self, query: str, *arguments: object) -> str: ...
 
     def transaction(self) -> Any: ...
+
+    def is_in_transaction(self) -> bool: ...
 
 
 class Pool(Protocol):
@@ -116,6 +119,8 @@ async def _act_within(connection: Connection, command: Command, act: Act[Any, Aw
     except BaseException:
         await savepoint.rollback()
         raise
+    if not connection.is_in_transaction():
+        raise ended_by(command.name)
     await (savepoint.rollback() if isinstance(result, Refused) else savepoint.commit())
     return result
 

@@ -21,6 +21,15 @@ class DatabaseAway(Exception):
     """The database cannot do it now: busy, full, restarting, or another transaction was quicker. Nothing was done."""
 
 
+class TransactionEnded(RuntimeError):
+    """A handler ended the transaction that is the barrier's. What it committed is there, and nobody remembers why."""
+
+
+def ended_by(name: str) -> TransactionEnded:
+    """The error that names the handler."""
+    return TransactionEnded(f"the handler of {name} ended the transaction; leave that to the barrier")
+
+
 class CommandDatabase(Protocol[S_co, R_contra]):
     """A service's database behind the barrier. `S_co` is what handlers work with, `R_contra` what they return."""
 

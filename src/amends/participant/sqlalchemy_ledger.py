@@ -11,7 +11,8 @@ Rules:
 - On PostgreSQL two deliveries of one step meet at the row of their pair: the second waits until the first transaction
   has ended (READ COMMITTED; in a stricter one it fails with DatabaseAway and is sent again). On SQLite the barrier
   begins by taking the one right to write.
-- A handler must not end the transaction: after `commit()` or `rollback()` the command fails, but what was committed is.
+- A handler must not end the transaction: after `commit()` or `rollback()` the command fails with TransactionEnded, but
+  what was committed is there.
 
 Does not do: decide (barrier), make engines, know other databases (it raises UnknownDialect).
 """
@@ -28,7 +29,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import TextClause
 
 from amends.participant.barrier import Answer, Remembered, Standing, State, admit, admit_async
-from amends.participant.execution import DatabaseAway, is_passing
+from amends.participant.execution import DatabaseAway, ended_by, is_passing
 from amends.participant.handlers import Act, Handler, Result
 from amends.participant.message import Command, Pair, Refused
 from amends.participant.statements import (
@@ -159,6 +160,8 @@ def _act_within(place: P, command: Command, act: Act[P, Result]) -> Result:
     savepoint = place.begin_nested()
     with savepoint:
         result = act(place, command)
+        if not savepoint.is_active:
+            raise ended_by(command.name)
         if isinstance(result, Refused):
             savepoint.rollback()
     return result
@@ -168,6 +171,8 @@ async def _act_within_async(place: A, command: Command, act: Act[A, Awaitable[Re
     savepoint = place.begin_nested()
     async with savepoint:
         result = await act(place, command)
+        if not savepoint.is_active:
+            raise ended_by(command.name)
         if isinstance(result, Refused):
             await savepoint.rollback()
     return result
