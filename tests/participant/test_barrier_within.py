@@ -169,3 +169,58 @@ async def test_asyncpg_fails_the_command_of_a_handler_that_ends_the_transaction(
     with pytest.raises(TransactionEnded, match="leave that to the barrier"):
         await asyncpg_ledger.receive(connection, COMMAND, ends, needs_do=False)
     await connection.close()
+
+
+PAIRS = "SELECT count(*) FROM amends_pair"
+
+
+def test_psycopg_begins_a_transaction_where_nobody_has() -> None:
+    where = new_place("psycopg")
+
+    def failing(connection: psycopg.Connection[Any], command: Command) -> Succeeded[object]:
+        write_psycopg(connection, command)
+        raise ZeroDivisionError
+
+    with psycopg.connect(where.server, autocommit=True) as connection:
+        psycopg_ledger.create_ledger(connection)
+        connection.execute(EFFECT)
+        with pytest.raises(ZeroDivisionError):
+            psycopg_ledger.receive(connection, COMMAND, failing, needs_do=False)
+        assert connection.execute(PAIRS).fetchone() == (0,)
+    assert where.effects("psycopg") == 0
+
+
+async def test_asyncpg_begins_a_transaction_where_nobody_has() -> None:
+    where = new_place("asyncpg")
+
+    async def failing(connection: Any, command: Command) -> Succeeded[object]:
+        raise ZeroDivisionError
+
+    connection: Any = await asyncpg.connect(where.server)
+    await asyncpg_ledger.create_ledger(connection)
+    with pytest.raises(ZeroDivisionError):
+        await asyncpg_ledger.receive(connection, COMMAND, failing, needs_do=False)
+    assert await connection.fetchval(PAIRS) == 0
+    await connection.close()
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_on_one_file_the_right_to_write_is_taken_before_the_handler_acts(*, begun: bool) -> None:
+    where = new_place("sqlite")
+    engine = create_engine(by_file(where))
+    with engine.begin() as connection:
+        create_ledger(connection)
+    with closing(sqlite3.connect(where.file, timeout=0, isolation_level=None)) as other:
+
+        def act(session: Session, command: Command) -> Succeeded[object]:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+            return Succeeded({})
+
+        with Session(engine) as session:
+            if begun:
+                session.connection().exec_driver_sql("BEGIN")
+            receive(session, COMMAND, act, needs_do=False)
+            session.commit()
+        other.execute("BEGIN IMMEDIATE")
+    engine.dispose()
