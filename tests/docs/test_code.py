@@ -6,10 +6,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.adapters.postgres import shared_server
@@ -21,12 +19,17 @@ LIMIT = 60.0
 """Seconds that a page's script may take."""
 
 
-def run_python(
-    folder: Path, *arguments: str, settings: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+DATABASE = "DATABASE_URL"
+"""What a page's script asks the environment for when it needs a PostgreSQL."""
+
+
+def run_python(folder: Path, *arguments: str, database: str = "") -> subprocess.CompletedProcess[str]:
     """Run Python as a reader would, with every warning an error."""
-    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
-    environment = {**os.environ, **paths, **(settings or {})}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+        DATABASE: database,
+    }
     return subprocess.run(
         [sys.executable, "-W", "error", *arguments],
         cwd=folder,
@@ -49,22 +52,14 @@ def write_files(page: Page, folder: Path) -> None:
             (folder / block.title).write_text(block.text)
 
 
-def a_new_database() -> Mapping[str, str]:
-    """What PostgreSQL's libraries take from the environment: a page's script names no server."""
-    server, name = shared_server.server(), shared_server.new_schema()
-    with psycopg.connect(server.local_address, autocommit=True) as session:
-        session.execute(f"CREATE DATABASE {name}".encode())
-    return {"PGHOST": server.sockets, "PGPORT": str(server.port), "PGUSER": "amends", "PGDATABASE": name}
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_the_python_of_a_page_is_one_script_that_runs(name: str, tmp_path: Path) -> None:
     page = PAGES[name]
     write_files(page, tmp_path)
     script = tmp_path / "page.py"
     script.write_text(page.script())
-    settings = a_new_database() if "postgresql+psycopg" in page.script() else {}
-    ended = run_python(tmp_path, script.name, settings=settings)
+    database = shared_server.new_database() if DATABASE in script.read_text() else ""
+    ended = run_python(tmp_path, script.name, database=database)
     assert ended.returncode == 0, f"{name}, lines as on the page:\n{ended.stderr}"
     assert_same(ended.stdout, page.printed(), ended.stderr)
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from amends.participant import Answer, Command, Database
+from amends.participant.barrier import Remembered
 from amends.participant.database import SqliteHandler
 from amends.participant.kafka import KafkaParticipant
 from tests.participant.counter import HANDLERS, prepare
@@ -25,6 +26,9 @@ class Dying:
         await self._database.execute(command, handler)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("it is dead")
+
+    async def recall(self, command_id: str) -> Remembered | None:
+        return await self._database.recall(command_id)
 
 
 async def main(name: str, server: str, file: str, moment: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 import msgspec
@@ -59,7 +59,6 @@ from amends.participant.sqlalchemy_ledger import (
     create_ledger_async as create_ledger_sqlalchemy_async,
 )
 from amends.participant.sqlite_ledger import SqliteLedger, create_ledger as create_ledger_sqlite
-from amends.testing.barrier_suite import Deliver
 from tests.adapters.postgres import shared_server
 
 S = TypeVar("S")
@@ -174,19 +173,30 @@ def awaited(
     return handlers(do("add", Change, act), undo("subtract", Change, act), do("finish", Finish, finish))
 
 
-def delivering(database: CommandDatabase[S, R], by_name: Mapping[str, Handler[S, R]]) -> Deliver:
-    return lambda command: database.execute(command, by_name[command.name])
+class Delivering(Generic[S, R]):
+    """A service as the suite wants it, which also says what it remembers."""
+
+    def __init__(self, database: CommandDatabase[S, R], by_name: Mapping[str, Handler[S, R]]) -> None:
+        self.recall = database.recall
+        self._database, self._by_name = database, by_name
+
+    async def __call__(self, command: Command) -> Answer:
+        return await self._database.execute(command, self._by_name[command.name])
+
+
+def delivering(database: CommandDatabase[S, R], by_name: Mapping[str, Handler[S, R]]) -> Delivering[Any, Any]:
+    return Delivering(database, by_name)
 
 
 def values(command: Command) -> tuple[str, str, str]:
     return command.command_id, command.step, command.direction
 
 
-Place: TypeAlias = Callable[[Where, Hook], AbstractAsyncContextManager[Deliver]]
+Place: TypeAlias = Callable[[Where, Hook], AbstractAsyncContextManager[Delivering[Any, Any]]]
 
 
 @asynccontextmanager
-async def sqlite(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
+async def sqlite(where: Where, hook: Hook) -> AsyncGenerator[Delivering[Any, Any]]:
     def prepare(connection: sqlite3.Connection) -> None:
         create_ledger_sqlite(connection)
         connection.execute(EFFECT)
@@ -203,7 +213,7 @@ async def sqlite(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
 
 
 @asynccontextmanager
-async def by_psycopg(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
+async def by_psycopg(where: Where, hook: Hook) -> AsyncGenerator[Delivering[Any, Any]]:
     def write(connection: psycopg.Connection[Any], command: Command) -> int:
         connection.execute(WRITE.format("%s").encode(), values(command))
         row = connection.execute(COUNT).fetchone()
@@ -218,7 +228,7 @@ async def by_psycopg(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
 
 
 @asynccontextmanager
-async def by_psycopg_async(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
+async def by_psycopg_async(where: Where, hook: Hook) -> AsyncGenerator[Delivering[Any, Any]]:
     async def write(connection: psycopg.AsyncConnection[Any], command: Command) -> int:
         await connection.execute(WRITE.format("%s").encode(), values(command))
         row = await (await connection.execute(COUNT)).fetchone()
@@ -238,7 +248,7 @@ async def by_psycopg_async(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
 
 
 @asynccontextmanager
-async def by_asyncpg(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
+async def by_asyncpg(where: Where, hook: Hook) -> AsyncGenerator[Delivering[Any, Any]]:
     async def write(connection: Any, command: Command) -> int:
         await connection.execute(WRITE.format("$1").replace("$1, $1, $1", "$1, $2, $3"), *values(command))
         return int(await connection.fetchval(COUNT))
@@ -308,7 +318,7 @@ def sqlalchemy_ledger_async(place: AsyncSession | AsyncConnection) -> AsyncLedge
 
 def sqlalchemy_place(url: Callable[[Where], str], *, orm: bool) -> Place:
     @asynccontextmanager
-    async def place(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
+    async def place(where: Where, hook: Hook) -> AsyncGenerator[Delivering[Any, Any]]:
         engine = create_engine(url(where), pool_size=8)
         with sessionmaker(engine).begin() as session:
             create_ledger_sqlalchemy(session)
@@ -330,7 +340,7 @@ def sqlalchemy_place(url: Callable[[Where], str], *, orm: bool) -> Place:
 
 def sqlalchemy_async_place(engine_of: Callable[[Where], AsyncEngine], *, orm: bool) -> Place:
     @asynccontextmanager
-    async def place(where: Where, hook: Hook) -> AsyncGenerator[Deliver]:
+    async def place(where: Where, hook: Hook) -> AsyncGenerator[Delivering[Any, Any]]:
         engine = engine_of(where)
         async with engine.begin() as connection:
             await create_ledger_sqlalchemy_async(connection)

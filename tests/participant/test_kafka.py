@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from amends.participant import Answer, Command, Database
+from amends.participant.barrier import Remembered
 from amends.participant.database import SqliteHandler, connect
 from amends.participant.kafka import LARGEST_REPLY, KafkaParticipant
 from amends.participant.sqlite_ledger import SqliteLedger
@@ -233,6 +234,9 @@ async def test_a_reply_that_no_broker_takes_is_told(wire: Line, database: Databa
         async def execute(self, received: Command, handler: SqliteHandler) -> Answer:
             answer = await database.execute(received, handler)
             return replace(answer, body=b'"' + b"x" * LARGEST_REPLY + b'"')
+
+        async def recall(self, command_id: str) -> Remembered | None:
+            return await database.recall(command_id)
 
     participant = KafkaParticipant(
         name=wire.name, servers=[broker().address], handlers=HANDLERS, database=Long()

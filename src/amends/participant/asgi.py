@@ -26,6 +26,7 @@ from amends.participant.http_answer import (
     SenderGone,
     problem_of,
     respond,
+    respond_status,
 )
 
 S = TypeVar("S")
@@ -53,12 +54,15 @@ def asgi_application(
                 await send({"type": "websocket.close", "code": 1000})
 
     async def _serve_http(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST":
-            answer = HttpAnswer(status=HTTPStatus.METHOD_NOT_ALLOWED)
-            await _send(send, answer, [(b"allow", b"POST")])
-            return
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         found = {name.lower(): value for name, value in headers}
+        if scope["method"] == "GET" and _name(scope, base):
+            await _send(send, await respond_status(found.get("idempotency-key", ""), database=database))
+            return
+        if scope["method"] != "POST":
+            answer = HttpAnswer(status=HTTPStatus.METHOD_NOT_ALLOWED)
+            await _send(send, answer, [(b"allow", b"GET, POST")])
+            return
         if found.get("content-encoding", "identity") != "identity":
             detail = "send the payload as it is, without a content encoding"
             await _send(send, problem_of(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail))

@@ -14,9 +14,9 @@ Rules:
 Does not do: decide (barrier), open connections.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]  neither stubs nor a marker
 
@@ -45,6 +45,8 @@ from amends.participant.statements import (
 )
 
 _driver: Final[Any] = asyncpg
+
+T = TypeVar("T")
 
 
 class Connection(Protocol):
@@ -134,9 +136,18 @@ class AsyncpgDatabase:
     async def execute(self, command: Command, handler: Handler[Any, Awaitable[Result]]) -> Answer:
         """Execute the command once."""
         act = handler.act_on(command)
+        return await self._tried(
+            lambda connection: receive(connection, command, act, needs_do=handler.needs_do)
+        )
+
+    async def recall(self, command_id: str) -> Remembered | None:
+        """What this command was answered, if it was here before."""
+        return await self._tried(lambda connection: AsyncpgLedger(connection=connection).recall(command_id))
+
+    async def _tried(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         try:
             async with self._pool.acquire() as connection:
-                return await receive(connection, command, act, needs_do=handler.needs_do)
+                return await work(connection)
         except (ConnectionError, TimeoutError) as error:
             raise DatabaseAway(str(error)) from error
         except _driver.PostgresError as error:

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from amends.participant.barrier import Answer
+from amends.participant.barrier import Answer, Remembered
 from amends.participant.execution import DatabaseAway
 from amends.participant.handlers import Handler, Result
 from amends.participant.message import Command
-from amends.participant.sqlite_ledger import receive
+from amends.participant.sqlite_ledger import SqliteLedger, receive
 
 T = TypeVar("T")
 
@@ -65,10 +65,17 @@ class Database:
     async def execute(self, command: Command, handler: SqliteHandler) -> Answer:
         """Execute the command once, whoever delivers it how often."""
         act = handler.act_on(command)
+        return await self._tried(
+            lambda connection: receive(connection, command, act, needs_do=handler.needs_do)
+        )
+
+    async def recall(self, command_id: str) -> Remembered | None:
+        """What this command was answered, if it was here before."""
+        return await self._tried(lambda connection: SqliteLedger(connection=connection).recall(command_id))
+
+    async def _tried(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return await self.run(
-                lambda connection: receive(connection, command, act, needs_do=handler.needs_do)
-            )
+            return await self.run(work)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF in _AWAY:
                 raise DatabaseAway(str(error)) from error

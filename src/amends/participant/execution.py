@@ -9,7 +9,7 @@ Does not do: know a transport, know a driver, retry.
 
 from typing import Protocol, TypeVar
 
-from amends.participant.barrier import Answer
+from amends.participant.barrier import Answer, Remembered
 from amends.participant.handlers import Handler
 from amends.participant.message import Command
 
@@ -39,6 +39,14 @@ class CommandDatabase(Protocol[S_co, R_contra]):
         Raises:
             BadMessage, PayloadUnfit, CommandIdReused: the command is at fault.
             DatabaseAway: send it again.
+        """
+        ...
+
+    async def recall(self, command_id: str, /) -> Remembered | None:
+        """What this command was answered, if it was here before; to ask does nothing.
+
+        Raises:
+            DatabaseAway: ask again.
         """
         ...
 

@@ -20,6 +20,7 @@ from amends.participant.http_answer import (
     HttpRequest,
     problem_of,
     respond,
+    respond_status,
 )
 from amends.participant.message import BadMessage
 
@@ -42,7 +43,12 @@ def participant_application(
         )
         return _response(await respond(asked, handlers=handlers, database=database))
 
+    async def serve_status(request: web.Request) -> web.Response:
+        command_id = request.headers.get("Idempotency-Key", "")
+        return _response(await respond_status(command_id, database=database))
+
     application.router.add_post(base + "/{command}", serve_command)
+    application.router.add_get(base + "/{command}", serve_status, allow_head=False)
     return application
 
 

@@ -11,6 +11,8 @@
     413, 415            body over 1 MiB, body that is not application/json
     500, 503            the handler raised; the database is busy or full: nothing was done, send it again
 
+`GET` there, with the command's `Idempotency-Key`, says what became of it: 200 (status.py).
+
 Rules: nothing is answered before it is committed.
 
 Does not do: read from a connection, authenticate, retry.
@@ -29,6 +31,7 @@ from amends.participant.barrier import Answer, CommandIdReused
 from amends.participant.execution import CommandDatabase, DatabaseAway
 from amends.participant.handlers import Handler, PayloadUnfit
 from amends.participant.message import BadMessage, Command, parse_command
+from amends.participant.status import status_document
 
 LARGEST_BODY = 1024 * 1024
 
@@ -82,6 +85,19 @@ async def respond(
         raise
     except Exception as error:  # noqa: BLE001 - whatever a handler raises, the sender gets an answer
         return _failed(handler.name, error)
+
+
+async def respond_status(command_id: str, *, database: CommandDatabase[S, R]) -> HttpAnswer:
+    """Say what became of a command."""
+    if not command_id:
+        return problem_of(HTTPStatus.BAD_REQUEST, "the header Idempotency-Key is missing or empty")
+    try:
+        found = await database.recall(command_id)
+    except Exception as error:  # noqa: BLE001 - whatever a database raises, who asks gets an answer
+        _log.warning("what became of a command cannot be read: %s", error)
+        return problem_of(HTTPStatus.SERVICE_UNAVAILABLE, "the database cannot be read now")
+    body = status_document(found)
+    return HttpAnswer(status=HTTPStatus.OK, content_type="application/json", body=body)
 
 
 def _failed(name: str, error: Exception) -> HttpAnswer:

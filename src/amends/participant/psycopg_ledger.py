@@ -17,7 +17,7 @@ Does not do: decide (barrier), hold connections (give it a pool's `connection`).
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -46,6 +46,7 @@ from amends.participant.statements import (
 
 Connection: TypeAlias = psycopg.Connection[Any]
 AsyncConnection: TypeAlias = psycopg.AsyncConnection[Any]
+T = TypeVar("T")
 
 
 class PsycopgLedger:
@@ -168,12 +169,20 @@ class PsycopgDatabase:
     async def execute(self, command: Command, handler: Handler[Connection, Result]) -> Answer:
         """Execute the command once, in a thread."""
         act = handler.act_on(command)
-        return await asyncio.to_thread(self._receive, command, act, needs_do=handler.needs_do)
+        return await asyncio.to_thread(
+            self._tried, lambda connection: receive(connection, command, act, needs_do=handler.needs_do)
+        )
 
-    def _receive(self, command: Command, act: Act[Connection, Result], *, needs_do: bool) -> Answer:
+    async def recall(self, command_id: str) -> Remembered | None:
+        """What this command was answered, if it was here before."""
+        return await asyncio.to_thread(
+            self._tried, lambda connection: PsycopgLedger(connection=connection).recall(command_id)
+        )
+
+    def _tried(self, work: Callable[[Connection], T]) -> T:
         try:
             with self._connect() as connection:
-                return receive(connection, command, act, needs_do=needs_do)
+                return work(connection)
         except psycopg.Error as error:
             if _is_passing(error):
                 raise DatabaseAway(str(error)) from error
@@ -189,9 +198,20 @@ class AsyncPsycopgDatabase:
     async def execute(self, command: Command, handler: Handler[AsyncConnection, Awaitable[Result]]) -> Answer:
         """Execute the command once."""
         act = handler.act_on(command)
+        return await self._tried(
+            lambda connection: receive_async(connection, command, act, needs_do=handler.needs_do)
+        )
+
+    async def recall(self, command_id: str) -> Remembered | None:
+        """What this command was answered, if it was here before."""
+        return await self._tried(
+            lambda connection: AsyncPsycopgLedger(connection=connection).recall(command_id)
+        )
+
+    async def _tried(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
             async with self._connect() as connection:
-                return await receive_async(connection, command, act, needs_do=handler.needs_do)
+                return await work(connection)
         except psycopg.Error as error:
             if _is_passing(error):
                 raise DatabaseAway(str(error)) from error

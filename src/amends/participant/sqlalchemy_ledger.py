@@ -59,6 +59,7 @@ Place: TypeAlias = Session | Connection
 AsyncPlace: TypeAlias = AsyncSession | AsyncConnection
 P = TypeVar("P", bound=Place)
 A = TypeVar("A", bound=AsyncPlace)
+T = TypeVar("T")
 
 _CLAIMS: Final[Mapping[str, Statement]] = {"postgresql": CLAIM_PAIR, "sqlite": READ_PAIR}
 _SCHEMAS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -187,12 +188,20 @@ class SqlalchemyDatabase(Generic[P]):
     async def execute(self, command: Command, handler: Handler[P, Result]) -> Answer:
         """Execute the command once, in a thread."""
         act = handler.act_on(command)
-        return await asyncio.to_thread(self._receive, command, act, needs_do=handler.needs_do)
+        return await asyncio.to_thread(
+            self._tried, lambda place: receive(place, command, act, needs_do=handler.needs_do)
+        )
 
-    def _receive(self, command: Command, act: Act[P, Result], *, needs_do: bool) -> Answer:
+    async def recall(self, command_id: str) -> Remembered | None:
+        """What this command was answered, if it was here before."""
+        return await asyncio.to_thread(
+            self._tried, lambda place: SqlalchemyLedger(place=place).recall(command_id)
+        )
+
+    def _tried(self, work: Callable[[P], T]) -> T:
         try:
             with self._begin() as place:
-                return receive(place, command, act, needs_do=needs_do)
+                return work(place)
         except DBAPIError as error:
             if _is_passing(error):
                 raise DatabaseAway(str(error.orig)) from error
@@ -208,9 +217,16 @@ class AsyncSqlalchemyDatabase(Generic[A]):
     async def execute(self, command: Command, handler: Handler[A, Awaitable[Result]]) -> Answer:
         """Execute the command once."""
         act = handler.act_on(command)
+        return await self._tried(lambda place: receive_async(place, command, act, needs_do=handler.needs_do))
+
+    async def recall(self, command_id: str) -> Remembered | None:
+        """What this command was answered, if it was here before."""
+        return await self._tried(lambda place: AsyncSqlalchemyLedger(place=place).recall(command_id))
+
+    async def _tried(self, work: Callable[[A], Awaitable[T]]) -> T:
         try:
             async with self._begin() as place:
-                return await receive_async(place, command, act, needs_do=handler.needs_do)
+                return await work(place)
         except DBAPIError as error:
             if _is_passing(error):
                 raise DatabaseAway(str(error.orig)) from error
