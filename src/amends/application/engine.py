@@ -262,7 +262,7 @@ class Engine:
             self._instance(key)
         else:
             # Its shard went meanwhile: the place is free.
-            self._room.let_in()
+            self._live.room.let_in()
 
     def _submit(self, instance: Instance, ask: Ask) -> None:
         self._live.wake(instance)
@@ -313,8 +313,9 @@ class Engine:
             index = change_with(instance, decision, timer_fired=is_tick, held=held)
             self._store_decision(instance, ask, decision, index, now)
             return
-        if is_tick:
-            self._look_at_row(instance, held)
+        if is_tick and is_early(instance, now):
+            # No timer was due although the row said so, and it has not moved meanwhile.
+            self._reindex(instance, corrected(instance.state, held))
         self._acknowledge(instance, ask)
 
     def _failed(self, instance: Instance, ask: Ask, error: BaseException) -> None:
@@ -446,11 +447,6 @@ class Engine:
         instance.ticking = True
         self._submit(instance, Ask(Tick()))
         return True
-
-    def _look_at_row(self, instance: Instance, held: frozenset[str]) -> None:
-        """No timer was due although the row said so: correct it, unless it has moved meanwhile."""
-        if is_early(instance, self._clock.now()):
-            self._reindex(instance, corrected(instance.state, held))
 
     def _reindex(self, instance: Instance, change: SetIndex) -> None:
         """Correct the index row; until that is done the instance holds still, so that no newer row is overwritten."""
