@@ -62,6 +62,14 @@ class Queries:
         """Return how many instances there are, by saga and status."""
         return counted(await self._read_model.counts(self._namespace))
 
+    async def secret(self) -> bytes | None:
+        """Return 32 bytes that all processes which answer from these rows know; None: only this one does.
+
+        Raises:
+            StoreError: the read model is not open.
+        """
+        return await self._read_model.secret()
+
     @property
     def lag(self) -> int:
         """Return about how many transitions are durable and not shown yet."""

@@ -15,11 +15,15 @@ from amends.application.errors import NotRunning
 from amends.application.feed import Feed
 from amends.application.follower import Follower, Listener
 from amends.application.metrics import Meter
-from amends.application.orchestrator import Orchestrator, ParticipantView
+from amends.application.orchestrator import Orchestrator
+from amends.application.participants import ParticipantView
 from amends.application.projector import Projector
 from amends.application.queries import Queries
 from amends.application.retention import Retention
-from amends.ports import Archive, ReadModel, RetainedStore
+from amends.ports import SHARDS, Archive, ReadModel, RetainedStore
+
+POLL = 0.2
+"""Seconds after which it is looked for what other processes committed."""
 
 
 class Gauges(NamedTuple):
@@ -37,6 +41,16 @@ class Gauges(NamedTuple):
     lag: dict[str, int]
     """About how many transitions each listener of the log is behind, by its name."""
     is_ready: bool
+    members: int
+    """Processes that share the store, this one among them."""
+    shards: int
+    """Of 64, those whose instances this process decides."""
+    sent: int
+    """Triggers on their way to other processes, or waiting for their answer."""
+    received: int
+    """Triggers out of the inbox that are being decided."""
+    parked: int
+    """Triggers in the inbox that were left to a person, since opening."""
 
 
 class Retained(NamedTuple):
@@ -68,7 +82,7 @@ class Service:
         self._orchestrator = orchestrator
         self._read_model = read_model
         store, namespace = orchestrator.store, orchestrator.namespace
-        self._follower = Follower(store)
+        self._follower = Follower(store, poll=POLL if orchestrator.engine.shards.is_shared else None)
         self._meter = Meter(store)
         self._listeners: list[Listener] = [self._meter]
         self._queries: Queries | None = None
@@ -128,11 +142,13 @@ class Service:
             self._orchestrator.engine.check_running()
         except Exception:  # noqa: BLE001  whatever stopped it, it cannot be used
             return False
-        return self._opened is not None
+        sharing = self._orchestrator.engine.sharing
+        return self._opened is not None and not (sharing and sharing.leases.is_away)
 
     def gauges(self) -> Gauges:
         """Return how things stand now."""
         engine = self._orchestrator.engine
+        sharing = engine.sharing
         return Gauges(
             live=engine.live,
             waiting=engine.waiting,
@@ -141,6 +157,11 @@ class Service:
             participants=self._orchestrator.participants,
             lag={listener.name: self._follower.lag(listener) for listener in self._listeners},
             is_ready=self.is_ready,
+            members=sharing.leases.members if sharing else 1,
+            shards=len(engine.shards.held) if sharing else SHARDS,
+            sent=sharing.sender.waiting if sharing else 0,
+            received=sharing.receiver.in_hand if sharing else 0,
+            parked=sharing.receiver.parked if sharing else 0,
         )
 
     async def __aenter__(self) -> Self:

@@ -1,7 +1,7 @@
 """Upkeep: a store that nobody runs on, opened for a moment to archive what has ended, or to bring it back.
 
-Rules: the store is held as by who runs on it. Lists are brought up to date first, so that they agree with the store
-afterwards. Nothing is decided and nothing is sent.
+Rules: the store is opened so that nobody runs on it meanwhile. Lists are brought up to date first, so that they agree
+with the store afterwards. Nothing is decided and nothing is sent.
 It does not: choose adapters (`amends.bootstrap`), or run sagas.
 """
 
@@ -16,7 +16,7 @@ from amends.application.orchestrator import SystemClock
 from amends.application.projector import Projector
 from amends.application.restoration import Restored, restore
 from amends.application.retention import Archived, Retention
-from amends.ports import Archive, Clock, EventStore, ReadModel, RetainedStore, StoreHeld
+from amends.ports import Archive, Clock, EventStore, OpensAlone, ReadModel, RetainedStore, StoreHeld
 
 
 class Upkeep:
@@ -52,7 +52,7 @@ class Upkeep:
         """
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._store.close)
-            await self._store.open()
+            await (self._store.open_alone() if isinstance(self._store, OpensAlone) else self._store.open())
             if self._read_model is not None and self._projector is not None:
                 stack.push_async_callback(self._read_model.close)
                 await self._read_model.open()

@@ -57,7 +57,9 @@ def _postgres(database: Database) -> Stores:
     address, views = _address(database), _views_address(database)
     name, within = "database.url", database.connect_timeout
     try:
-        store = bootstrap.postgres(address, connections=database.pool_size, connect_timeout=within)
+        store = bootstrap.postgres(
+            address, connections=database.pool_size, connect_timeout=within, lease=database.lease
+        )
         name = "database.views-url" if views else name
         return Stores(store, bootstrap.postgres_read_model(views or address, connect_timeout=within))
     except ValueError as error:

@@ -1,5 +1,5 @@
-"""What Amends needs from outside, as Protocols: an event store, a read model, an archive, a transport, a
-door for callbacks, a clock.
+"""What Amends needs from outside, as Protocols: an event store, what a shared one has besides, a read model, an
+archive, a transport, a door for callbacks, a clock, an application's connection.
 
 Rules: a port speaks in the core's words and in plain values; each has one behavioural suite that every adapter runs.
 It does not: import a technology, an adapter, or asyncio.
@@ -7,16 +7,23 @@ It does not: import a technology, an adapter, or asyncio.
 
 from amends.ports.archive import Archive, ArchiveError, Volume
 from amends.ports.callback import CallbackDoor, CallbackReply, Deliver, Verdict
+from amends.ports.caller import (
+    AwaitedConnection,
+    BlockingConnection,
+    Deposit,
+    NotInTransaction,
+)
 from amends.ports.clock import Clock
 from amends.ports.event_store import (
     Append,
-    Beginnings,
     DefinitionNote,
     EventStore,
+    Handled,
     IndexChange,
     KeepIndex,
     Logged,
     OpenInstance,
+    ReadsBeginnings,
     RemoveIndex,
     SetIndex,
     StoreReader,
@@ -31,11 +38,22 @@ from amends.ports.read_model import (
     SagaQuery,
     SagaSummary,
 )
-from amends.ports.retention import FinishedPage, RetainedStore, StoredStream, StreamEnd
+from amends.ports.retention import FinishedPage, OpensAlone, RetainedStore, StoredStream, StreamEnd
+from amends.ports.shared_store import (
+    SHARDS,
+    Inbox,
+    InboxRow,
+    Membership,
+    News,
+    SharedStore,
+    Standing,
+    shard_of,
+)
 from amends.ports.store_errors import (
     ClaimLost,
     StoreCorrupt,
     StoreError,
+    StoreFenced,
     StoreFull,
     StoreHeld,
     StoreNewer,
@@ -43,14 +61,16 @@ from amends.ports.store_errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-from amends.ports.transport import Binding, Described, Transport
+from amends.ports.transport import Binding, Described, Knows, Transport
 
 __all__ = [
+    "SHARDS",
     "Append",
     "Archive",
     "ArchiveError",
-    "Beginnings",
+    "AwaitedConnection",
     "Binding",
+    "BlockingConnection",
     "CallbackDoor",
     "CallbackReply",
     "Checkpoint",
@@ -59,22 +79,35 @@ __all__ = [
     "Count",
     "DefinitionNote",
     "Deliver",
+    "Deposit",
     "Described",
     "EventStore",
     "FinishedPage",
+    "Handled",
+    "Inbox",
+    "InboxRow",
     "IndexChange",
     "KeepIndex",
+    "Knows",
     "Logged",
+    "Membership",
+    "News",
+    "NotInTransaction",
     "OpenInstance",
+    "OpensAlone",
     "Place",
     "ReadModel",
+    "ReadsBeginnings",
     "RemoveIndex",
     "RetainedStore",
     "SagaQuery",
     "SagaSummary",
     "SetIndex",
+    "SharedStore",
+    "Standing",
     "StoreCorrupt",
     "StoreError",
+    "StoreFenced",
     "StoreFull",
     "StoreHeld",
     "StoreNewer",
@@ -89,4 +122,5 @@ __all__ = [
     "Transport",
     "Verdict",
     "Volume",
+    "shard_of",
 ]

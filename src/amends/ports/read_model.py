@@ -131,6 +131,10 @@ class ReadModel(Protocol):
         """Return how many instances there are, by saga and status; of one namespace, or of all."""
         ...
 
+    async def secret(self) -> bytes | None:
+        """Return 32 bytes that all who share the rows know, as long as the rows last; None: one process has them."""
+        ...
+
     async def close(self) -> None:
         """Let go. Closing twice is harmless."""
         ...

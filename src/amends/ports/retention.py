@@ -5,6 +5,8 @@ Rules
 - What is deleted and what is restored are whole streams. Deleting says what was seen: a stream that went on meanwhile
   stays. The newest transition of the log always stays, so that no place in the log is given out twice.
 - What is restored has its places in the log again. They are behind every follower, so it is not told once more.
+- In a store that several processes may have open, one looks only at streams of the shards that it leases, and deletes
+  no others; who has opened it alone at all.
 - Each call is one short transaction; the caller takes few streams at a time, so that nobody waits long for a turn.
 It does not: decide what is old enough, or keep what was deleted.
 """
@@ -78,5 +80,18 @@ class RetainedStore(EventStore, Protocol):
         Raises:
             ValueError: their places are not of this log, because others stand there or it ends before; nothing is
                 restored.
+        """
+        ...
+
+
+@runtime_checkable
+class OpensAlone(Protocol):
+    """What a store that several processes may have open has besides."""
+
+    async def open_alone(self) -> None:
+        """Open it as `open` does; until it is closed nobody else may.
+
+        Raises:
+            StoreHeld: somebody has it open.
         """
         ...

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias, TypeVar
 from msgspec.structs import replace
 
 from amends.ports.event_store import Append, IndexChange, Logged, RemoveIndex, SetIndex, StreamKey
-from amends.ports.retention import FinishedPage, RetainedStore, StoredStream, StreamEnd
+from amends.ports.retention import FinishedPage, OpensAlone, RetainedStore, StoredStream, StreamEnd
 from amends.ports.store_errors import StoreUnavailable
 from amends.testing.event_store_suite import NOON, A, B, C, an_append, expect
 
@@ -34,9 +34,9 @@ MOST_OPERATIONS: Final = 3_000
 
 @asynccontextmanager
 async def retained(make: RetainedFactory) -> AsyncGenerator[RetainedStore, None]:
-    """Open a store, and close it whatever happens."""
+    """Open a store, to itself, and close it whatever happens."""
     store = make()
-    await store.open()
+    await (store.open_alone() if isinstance(store, OpensAlone) else store.open())
     try:
         yield store
     finally:

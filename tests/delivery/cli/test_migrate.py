@@ -49,7 +49,9 @@ def test_tables_are_built_once(place: Callable[[Path], str], tmp_path: Path) -> 
 def test_a_part_that_is_missing_is_told_and_applied(tmp_path: Path) -> None:
     where = a_server(tmp_path)
     assert migrate(where).code == 0
-    asyncio.run(ask(Address.of(where).of_views(), "DROP TABLE migration, saga, saga_count, checkpoint"))
+    asyncio.run(
+        ask(Address.of(where).of_views(), "DROP TABLE migration, saga, saga_count, checkpoint, secret")
+    )
     missing = migrate(where, "--check", "--json")
     assert missing.code == 1
     assert json.loads(missing.out)["missing"] == {"store": [], "views": ["0001_read_model"]}

@@ -68,6 +68,9 @@ class MemoryReadModel:
         )
         return [Count(saga, status, number) for (saga, status), number in sorted(counted.items())]
 
+    async def secret(self) -> bytes | None:
+        return None
+
     async def close(self) -> None:
         self._is_open = False
 

@@ -1,8 +1,7 @@
 """The event store in PostgreSQL 15 or newer: durable to the last acknowledged commit, on a server of its own.
 
 Rules: one operation, one file in `queries/`; the tables are built by `migrations/`, forward only, in a schema of their
-own; one process at a time holds them. It does not: spread a store over several processes, or work through a pooler that
-gives each transaction another session.
+own; several processes may share them. It does not: work through a pooler that gives each transaction another session.
 """
 
 from amends.adapters.postgres.address import Address
@@ -11,12 +10,14 @@ from amends.adapters.postgres.held_session import migrate
 from amends.adapters.postgres.migrations import missing
 from amends.adapters.postgres.read_model import PostgresReadModel, migrate_views, missing_in_views
 from amends.adapters.postgres.reader import PostgresStoreReader
+from amends.adapters.postgres.scratch import Scratch
 
 __all__ = [
     "Address",
     "PostgresEventStore",
     "PostgresReadModel",
     "PostgresStoreReader",
+    "Scratch",
     "migrate",
     "migrate_views",
     "missing",

@@ -24,7 +24,8 @@ from amends.ports.store_errors import StoreNewer, StoreOlder
 STORE: Final = "migrations"
 """The folder of those of the event store."""
 LOCK_CLASS: Final = 0x414D4E44
-"""The first half of this program's advisory locks; the second is 0 for migrating and a schema's number for its hold."""
+"""The first half of this program's advisory locks; the second is 0 for migrating and a schema's number for its hold.
+A member's own lock has the schema's number first, and its token second."""
 
 
 class Migration(NamedTuple):
@@ -48,6 +49,15 @@ def known_migrations(folder: str = STORE) -> tuple[Migration, ...]:
         Migration(int(name[:4]), name.removesuffix(".sql"), (place / name).read_text(encoding="utf-8"))
         for name in names
     )
+
+
+async def is_complete(link: Link, address: Address) -> bool:
+    """Tell whether all migrations of this version have been applied.
+
+    Raises:
+        StoreNewer, StoreCorrupt: the tables are not those of this version.
+    """
+    return not await check_applied(link, address)
 
 
 async def check_applied(link: Link, address: Address, folder: str = STORE) -> tuple[Migration, ...]:

@@ -1,8 +1,9 @@
 """The numbers of streams: known of those that were lately written, looked up for others, given out to new ones.
 
 Rules
-- Only what is committed is known. A number lasts as long as its stream, so what is known stays true. Instances that
-  rest are forgotten: memory does not grow with those that only wait.
+- Only what is committed is known. A number lasts as long as its stream, so what is known stays true until the stream
+  is given up: by this member, or by one that had its shard meanwhile. Instances that rest are forgotten: memory does
+  not grow with those that only wait.
 - Numbers are taken from the server by the thousand; those that are not used stay unused.
 - A stream whose first position is written is taken to be new. If it is not, the unique key says so.
 It does not: outlive the session, write, or grow without bound.

@@ -11,6 +11,7 @@ It does not: know how rows come about, or wait for a server that is away.
 """
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -33,6 +34,7 @@ VIEWS: Final = "views_migrations"
 CLAIM_CLASS: Final = 0x414D4E56
 """The first half of the lock that is the right to write; the second is the schema's number."""
 READERS: Final = 2
+SECRET_BYTES: Final = 32
 
 
 class _Opened(NamedTuple):
@@ -51,12 +53,15 @@ class PostgresReadModel:
         self._as_store_errors = AsStoreErrors(address)
         self._opened: _Opened | None = None
         self._writer: Link | None = None
+        self._secret = secrets.token_bytes(SECRET_BYTES)
+        """A proposal, until it is known which one the tables have."""
 
     async def open(self) -> None:
         link = await connect(self._address, within=self._connect_within)
         try:
             with self._as_store_errors:
                 await built(link, self._address)
+                self._secret = await views.secret(link, self._secret)
         finally:
             await _ended(link)
         readers = Readers(self._address, most=READERS, connect_within=self._connect_within, plans_anew=True)
@@ -92,6 +97,10 @@ class PostgresReadModel:
     async def counts(self, namespace: str = "") -> Sequence[Count]:
         return await self._ask(partial(views.counts, namespace=namespace))
 
+    async def secret(self) -> bytes | None:
+        self._must_be_open()
+        return self._secret
+
     async def close(self) -> None:
         opened, self._opened = self._opened, None
         if opened is None:
@@ -108,7 +117,9 @@ class PostgresReadModel:
         try:
             with self._as_store_errors:
                 facts = await built(link, self._address)
-                if await link.fetchval(statements.TRY_HOLD, CLAIM_CLASS, facts.schema):
+                # Tables that were dropped get the secret back that this process has.
+                self._secret = await views.secret(link, self._secret)
+                if await link.fetchval(statements.CLAIM_VIEWS, CLAIM_CLASS, facts.schema):
                     await link.execute(statements.VIEWS_COMMIT_EARLY)
                     return link
         except BaseException:

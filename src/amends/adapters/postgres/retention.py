@@ -1,11 +1,13 @@
 """Giving streams up and taking them back: each one statement, in whatever session is handed in.
 
-Rules: what writes is done by the session that has the hold, so that nothing is appended meanwhile, and few streams at a
-time. They do not: open, wait, turn errors into those of the port, or decide what is old enough.
+Rules: what writes is done by the session that appends, so that it appends nothing meanwhile, with the member's token,
+and few streams at a time. Another member appends to none of them, because their shards are this one's. They do not:
+open, wait, turn errors into those of the port, or decide what is old enough.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from amends.adapters.postgres import statements
 from amends.adapters.postgres.driver import Link, ServerError
@@ -16,9 +18,17 @@ from amends.ports.event_store import Logged, StreamKey
 from amends.ports.retention import FinishedPage, StoredStream, StreamEnd
 
 
-async def finished(link: Link, *, before: datetime, after: int, limit: int) -> FinishedPage:
-    """Look at a piece of the log; return the finished streams that ended there before an instant."""
-    rows = await link.fetch(statements.READ_LOG_ENDS, after, limit)
+class Who(NamedTuple):
+    """Whose streams are given up."""
+
+    token: int
+    is_alone: bool
+    """Whether it has the store to itself, so that all are its own."""
+
+
+async def finished(link: Link, *, who: Who, before: datetime, after: int, limit: int) -> FinishedPage:
+    """Look at a piece of the log; return the own finished streams that ended there before an instant."""
+    rows = await link.fetch(statements.READ_LOG_ENDS, after, limit, *who)
     old = [row for row in rows if row["recorded_at"] < before]
     ends = [
         StreamEnd(StreamKey(row["namespace"], row["saga_id"]), row["position"], row["sequence"])
@@ -37,17 +47,21 @@ async def stored_streams(link: Link, *, keys: Sequence[StreamKey]) -> list[Store
     return [StoredStream(key, tuple(logged)) for key, logged in found.items()]
 
 
-async def delete_streams(link: Link, numbers: StreamNumbers, ends: Sequence[StreamEnd]) -> list[bool]:
+async def delete_streams(
+    link: Link, numbers: StreamNumbers, who: Who, ends: Sequence[StreamEnd]
+) -> list[bool]:
     """Delete those that still end there and may go."""
-    positions = [end.position for end in ends]
-    rows = await link.fetch(statements.DELETE_STREAMS, *_identities([end.key for end in ends]), positions)
+    identities = _identities([end.key for end in ends])
+    rows = await link.fetch(statements.DELETE_STREAMS, *identities, [end.position for end in ends], *who)
     deleted = {int(place) - 1 for place, _ in rows}
     numbers.forget(ends[place].key for place in deleted)
     return [place in deleted for place in range(len(ends))]
 
 
-async def restore_streams(link: Link, numbers: StreamNumbers, streams: Sequence[StoredStream]) -> list[bool]:
-    """Put streams back to their places in the log.
+async def restore_streams(
+    link: Link, numbers: StreamNumbers, token: int, streams: Sequence[StoredStream]
+) -> list[bool] | None:
+    """Put streams back to their places in the log; None: the member was fenced.
 
     Raises:
         ValueError: these are not of this log.
@@ -63,8 +77,9 @@ async def restore_streams(link: Link, numbers: StreamNumbers, streams: Sequence[
     begun = {stream.key: await numbers.take() for stream in new}
     logged = [each for stream in new for each in stream.transitions]
     try:
-        await link.fetch(
+        may_write = await link.fetchval(
             statements.RESTORE_STREAMS,
+            token,
             list(begun.values()),
             *_identities(list(begun)),
             [each.sequence for each in logged],
@@ -78,7 +93,7 @@ async def restore_streams(link: Link, numbers: StreamNumbers, streams: Sequence[
         if state_of(fault) != UNIQUE_VIOLATION:
             raise
         raise ValueError("others stand at the places of these streams: they are of another store") from fault
-    return verdicts
+    return verdicts if may_write else None
 
 
 def _identities(keys: Sequence[StreamKey]) -> tuple[list[str], list[str]]:

@@ -59,6 +59,12 @@ async def checkpoint(link: Link) -> Checkpoint:
     return Checkpoint(0, "") if row is None else Checkpoint(*row)
 
 
+async def secret(link: Link, proposed: bytes) -> bytes:
+    """Return what all who share the rows know, `proposed` if it is the first."""
+    await link.fetch(statements.VIEWS_PROPOSE_SECRET, proposed)
+    return bytes(await link.fetchval(statements.VIEWS_SECRET))
+
+
 async def counts(link: Link, *, namespace: str) -> list[Count]:
     """Return how many instances there are."""
     return [Count(*row) for row in await link.fetch(statements.VIEWS_COUNTS, namespace)]

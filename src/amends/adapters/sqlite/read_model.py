@@ -93,6 +93,9 @@ class SqliteReadModel:
     async def counts(self, namespace: str = "") -> Sequence[Count]:
         return await self._ask(partial(_counts, namespace=namespace))
 
+    async def secret(self) -> bytes | None:
+        return None
+
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is None:

@@ -31,6 +31,7 @@ from amends.delivery.api.call import Answer, Limits
 from amends.delivery.api.connections import Limits as ConnectionLimits, bound
 from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
+from amends.delivery.api.protections import protection
 from amends.delivery.api.server import Options, Server
 from amends.delivery.stores import NotServed, stores
 from amends.settings import Settings
@@ -78,7 +79,7 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
         async with service:
             callbacks.deliver_to(service.orchestrator)
             # Not before the store is ours: nothing is left beside a file that was refused.
-            server.open(Cursors(_cursor_key(settings)))
+            server.open(Cursors(await _cursor_key(settings, service)))
             ready(url)
             await going.wait()
             _log.info("going down: waiting for what is in progress")
@@ -107,6 +108,8 @@ def _service(
         most_live=saga.most_live,
         most_waiting=saga.most_waiting,
         lane_width=min(saga.lane_width, shares.per_participant),
+        protection=protection(settings),
+        protections={name: protection(settings, settings.microservices[name]) for name in bindings},
         defaults=Defaults(
             timeout=saga.step_timeout, retry=saga.retry.policy(), undo_retry=saga.undo_retry.policy()
         ),
@@ -149,6 +152,7 @@ def _transports(
                 headers={header: value.reveal() for header, value in bound_to.headers.items()},
                 callback_url=callback_url,
                 connections=connections,
+                status=bound_to.status,
             )
         except ValueError as error:
             raise NotServed(f"microservices.{name}: {error}") from error
@@ -171,12 +175,17 @@ def _options(settings: Settings, shares: Share) -> Options:
             write_within=max(server.body_timeout, timedelta(seconds=1)).total_seconds(),
         ),
         keys=[key.reveal() for key in server.api_keys],
+        max_request_rate=server.max_request_rate,
         full_errors=server.error_detail == "full",
         log_requests=settings.log.requests,
     )
 
 
-def _cursor_key(settings: Settings) -> bytes:
+async def _cursor_key(settings: Settings, service: Service) -> bytes:
+    """Return the key that lies beside the rows that several processes share, or beside the file."""
+    shared = None if service.queries is None else await service.queries.secret()
+    if shared is not None:
+        return shared
     url = settings.database.url
     return key_beside(url.path if url.kind == "sqlite" else None)
 

@@ -41,3 +41,9 @@ CREATE TABLE checkpoint (
     sequence bigint NOT NULL,
     mark text NOT NULL
 ) WITH (fillfactor = 50);
+
+-- What pages are signed with, so that a listing that begins at one process goes on at another.
+CREATE TABLE secret (
+    number integer PRIMARY KEY CHECK (number = 0),
+    value bytea NOT NULL CHECK (length(value) = 32)
+);
