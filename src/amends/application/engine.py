@@ -29,7 +29,7 @@ from amends.application.index_row import KEEP, PARKED, change_with, corrected, i
 from amends.application.instance import Ask, Instance, Until, reached, refuse
 from amends.application.loader import Loader
 from amends.application.recovery import Recovery
-from amends.application.refusals import report
+from amends.application.refusals import DEFECTS, report
 from amends.application.registry import Registry
 from amends.application.room import Room
 from amends.application.timers import Timers
@@ -57,9 +57,6 @@ from amends.ports import (
 log = logging.getLogger("amends.engine")
 
 Ended: TypeAlias = "asyncio.Future[State]"
-
-DEFECTS = (Exception, asyncio.CancelledError, GeneratorExit, SystemExit)
-"""What a user's function may let out; none of it may end more than the decision that it was called in."""
 
 
 class Engine:
@@ -201,19 +198,22 @@ class Engine:
             SagaUnknown: there is no such instance.
             PositionMoved: it is not at the position that was `expected`.
         """
+        return (await self.compare(key, trigger, expected))[1]
+
+    async def compare(
+        self, key: StreamKey, trigger: Trigger, expected: int | None = None
+    ) -> tuple[State, State]:
+        """As `act`; return also what the instance was when the trigger was decided."""
         instance = self._instance(key)
         waiter: Ended = asyncio.get_running_loop().create_future()
-        self._submit(instance, Ask(trigger, waiter, expected=expected))
-        return await waiter
+        ask = Ask(trigger, waiter, expected=expected)
+        self._submit(instance, ask)
+        after = await waiter
+        return ask.before or after, after
 
-    async def state(self, key: StreamKey) -> tuple[Plan, State]:
-        """Return an instance as it stands, with its definition.
-
-        Raises:
-            SagaUnknown: there is no such instance, or this process does not have its definition.
-        """
-        state = await self.look(key)
-        return self._registry.plan_of(state), state
+    def plan(self, state: State) -> Plan:
+        """Return the definition that an instance runs on. Raises DefinitionUnknown: this process does not have it."""
+        return self._registry.plan_of(state)
 
     async def look(self, key: StreamKey) -> State:
         """Return an instance as it stands, whether or not its definition is at hand.
@@ -291,6 +291,7 @@ class Engine:
             instance.ticking = False
             self._give_up_late(instance)
         now = self._clock.now()
+        ask.before = instance.state
         decision = decide(plan, instance.state, ask.trigger, now)
         if decision.events:
             if not instance.state.position:

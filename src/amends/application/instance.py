@@ -39,6 +39,8 @@ class Ask(msgspec.Struct, eq=False):
     """Where the caller saw the instance; if it stands elsewhere when the trigger is decided, nothing happens."""
     is_new: bool = False
     """The trigger began the instance."""
+    before: State | None = None
+    """What the instance was when the trigger was decided."""
 
 
 class Instance:

@@ -144,6 +144,12 @@ class Orchestrator:
             for name, lane in sorted(self._engine.lanes.items())
         )
 
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """What keeps commands from being sent just now, by the binding's name."""
+        told = ((name, lane.trouble) for name, lane in self._engine.lanes.items())
+        return {name: trouble for name, trouble in told if trouble}
+
     async def __aenter__(self) -> Self:
         """Open the store and go on with what is outstanding.
 

@@ -16,7 +16,9 @@ from amends.application.metrics import Meter
 from amends.application.orchestrator import Orchestrator, ParticipantView
 from amends.application.projector import Projector
 from amends.application.queries import Queries
+from amends.application.receiver import Receiver
 from amends.ports import ReadModel
+from amends.ports.intake import Intake
 
 
 class Gauges(NamedTuple):
@@ -34,19 +36,37 @@ class Gauges(NamedTuple):
     lag: dict[str, int]
     """About how many transitions each listener of the log is behind, by its name."""
     is_ready: bool
+    troubles: dict[str, str]
+    """What keeps records from being read or written just now, by the name of the way."""
+
+
+class Incoming(NamedTuple):
+    """Where records come in, and what brings them to their instances."""
+
+    intake: Intake
+    receiver: Receiver
 
 
 class Service:
     """Use it as ``async with Service(orchestrator, read_model=...) as service``; it opens the orchestrator itself."""
 
-    def __init__(self, orchestrator: Orchestrator, *, read_model: ReadModel | None = None) -> None:
+    def __init__(
+        self,
+        orchestrator: Orchestrator,
+        *,
+        read_model: ReadModel | None = None,
+        incoming: Incoming | None = None,
+    ) -> None:
         """Join `orchestrator`, not open yet, with what looks on; `read_model` holds the rows of lists."""
         self._orchestrator = orchestrator
+        self._incoming = incoming
         self._read_model = read_model
         store, namespace = orchestrator.store, orchestrator.namespace
         self._follower = Follower(store)
         self._meter = Meter(store)
         self._listeners: list[Listener] = [self._meter]
+        if incoming is not None:
+            self._listeners.append(incoming.receiver.beginnings)
         self._queries: Queries | None = None
         if read_model is not None:
             projector = Projector(store, read_model)
@@ -87,6 +107,19 @@ class Service:
         return self._meter
 
     @property
+    def receiver(self) -> Receiver | None:
+        """What brings records to their instances; None when none come in."""
+        return None if self._incoming is None else self._incoming.receiver
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What keeps records from being read or written just now, by the name of the way."""
+        found = dict(self._orchestrator.troubles)
+        if self._incoming is not None and self._incoming.intake.trouble:
+            found["intake"] = self._incoming.intake.trouble
+        return found
+
+    @property
     def is_ready(self) -> bool:
         """Tell whether sagas can be started and steered now."""
         try:
@@ -106,6 +139,7 @@ class Service:
             participants=self._orchestrator.participants,
             lag={listener.name: self._follower.lag(listener) for listener in self._listeners},
             is_ready=self.is_ready,
+            troubles=self.troubles,
         )
 
     async def __aenter__(self) -> Self:
@@ -126,7 +160,13 @@ class Service:
             engine.writer.on_commit = self._committed
             engine.timers.on_fired = self._meter.fired
             stack.push_async_callback(self._follower.stop)
+            if self._incoming is not None:
+                stack.push_async_callback(self._incoming.receiver.close)
+                await self._incoming.receiver.open()
             await self._follower.start(*self._listeners)
+            if self._incoming is not None:
+                stack.push_async_callback(self._incoming.intake.stop)
+                await self._incoming.intake.start(self._incoming.receiver.take)
             self._opened = stack.pop_all()
         return self
 
