@@ -7,14 +7,20 @@ It does not: hold rules or settings.
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amends.adapters.local.refuse import Refuse
 from amends.application.callbacks import Callbacks
 from amends.application.inspection import Inspection
-from amends.application.orchestrator import Orchestrator
-from amends.application.service import Service
+from amends.application.orchestrator import Orchestrator, SystemClock
+from amends.application.receiver import Receiver
+from amends.application.service import Incoming, Service
 from amends.ports import Deliver, EventStore, ReadModel, StoreError, Transport
+from amends.ports.parked import ParkedStore
+from amends.wire.topics import TopicBindings
+
+if TYPE_CHECKING:
+    from amends.adapters.kafka import KafkaCluster
 
 __all__ = [
     "Callbacks",
@@ -25,8 +31,11 @@ __all__ = [
     "Transport",
     "callbacks",
     "http",
+    "incoming",
+    "kafka",
     "local",
     "memory",
+    "memory_parked",
     "memory_read_model",
     "mounted_callbacks",
     "postgres",
@@ -35,6 +44,7 @@ __all__ = [
     "service",
     "sqlite",
     "sqlite_limits",
+    "sqlite_parked",
     "sqlite_read_model",
     "sqlite_reader",
 ]
@@ -117,9 +127,11 @@ def sqlite_reader(path: str | Path, *, namespace: str = "default") -> Inspection
     return Inspection(SqliteStoreReader(path), memory_read_model(), namespace=namespace)
 
 
-def service(orchestrator: Orchestrator, *, read_model: ReadModel | None = None) -> Service:
-    """Join `orchestrator`, not open yet, with its read side, feed and meter."""
-    return Service(orchestrator, read_model=read_model)
+def service(
+    orchestrator: Orchestrator, *, read_model: ReadModel | None = None, incoming: Incoming | None = None
+) -> Service:
+    """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics."""
+    return Service(orchestrator, read_model=read_model, incoming=incoming)
 
 
 def sqlite_limits(folder: Path) -> tuple[float, float]:
@@ -179,3 +191,52 @@ def mounted_callbacks(
 
     made = Callbacks(door)
     return made, desks[0].answer
+
+
+def memory_parked() -> ParkedStore:
+    """Return a store of parked records in this process's memory."""
+    from amends.adapters.memory.parked import MemoryParkedStore
+
+    return MemoryParkedStore()
+
+
+def sqlite_parked(path: str | Path) -> ParkedStore:
+    """Return a store of parked records in a file of its own, by convention ``STORE.parked`` beside the store's."""
+    from amends.adapters.sqlite.parked import SqliteParkedStore
+
+    return SqliteParkedStore(path)
+
+
+def kafka(
+    servers: Sequence[str],
+    bindings: TopicBindings,
+    *,
+    group: str = "amends",
+    client_id: str = "amends",
+    replies: str = "amends.replies",
+    member: str | None = None,
+    partitions: int = -1,
+    protocol: str = "PLAINTEXT",
+    mechanism: str = "PLAIN",
+    username: str | None = None,
+    password: str | None = None,
+) -> "KafkaCluster":
+    """Return a Kafka cluster: `transports` for the participants in `bindings`, and the intake of what they answer.
+
+    `servers`: ``HOST:PORT`` of the brokers to begin with. `partitions`: of topics that are not there and are made; 0:
+    none is made, -1: as many as the broker thinks right. `member`: a name that this process alone has. Needs
+    ``amends[kafka]``.
+
+    Raises:
+        ValueError: a topic means two things at once.
+    """
+    from amends.adapters.kafka import Address, KafkaCluster, Security
+
+    security = Security(protocol, mechanism, username, password)
+    address = Address(tuple(servers), client_id, security)
+    return KafkaCluster(address, bindings, group=group, replies=replies, member=member, partitions=partitions)
+
+
+def incoming(orchestrator: Orchestrator, cluster: "KafkaCluster", parked: ParkedStore) -> Incoming:
+    """Join what comes in over `cluster` with `orchestrator`; what cannot be brought to an instance is `parked`."""
+    return Incoming(cluster, Receiver(orchestrator, read=cluster.read, parked=parked, clock=SystemClock()))

@@ -35,15 +35,25 @@ _log = logging.getLogger(__name__)
 
 
 class KafkaIntake:
-    """Reads `topics` as a member of `group`; `session` is how many seconds a silent member stays one."""
+    """Reads `topics` as a member of `group`; `session` is how many seconds a silent member stays one.
+
+    `member`: a name that this process alone has, and has again after a restart; it then goes on without a rebalance.
+    """
 
     def __init__(
-        self, address: driver.Address, topics: Iterable[str], *, group: str, session: float = 10.0
+        self,
+        address: driver.Address,
+        topics: Iterable[str],
+        *,
+        group: str,
+        session: float = 10.0,
+        member: str | None = None,
     ) -> None:
         self._address = address
         self._topics = sorted(set(topics))
         self._group = group
         self._session = session
+        self._member = member
         self._trouble = Trouble(f"reading from {', '.join(address.servers)}")
         self._running: asyncio.Task[None] | None = None
         self.rebalances = 0
@@ -70,7 +80,9 @@ class KafkaIntake:
     async def _run(self, take: Take) -> None:
         pause = 0.0
         while True:
-            consumer = driver.consumer(self._address, group=self._group, session=self._session)
+            consumer = driver.consumer(
+                self._address, group=self._group, session=self._session, member=self._member
+            )
             reading = _Reading(consumer, take, trouble=self._trouble, on_change=self._changed)
             try:
                 await reading.run(self._topics)
