@@ -100,7 +100,7 @@ class Producer(Protocol):
         *,
         partition: int | None = None,
         timestamp_ms: int | None = None,
-        headers: Sequence[tuple[str, bytes]] | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
     ) -> Awaitable[object]: ...
 
     async def flush(self) -> None: ...

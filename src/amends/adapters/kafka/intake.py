@@ -109,6 +109,7 @@ class _Reading:
         self._partitions: dict[driver.Partition, _PartitionTask] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._commits = _Commits(self._consumer, self._fail)
+        self._is_ending = False
         self.was_well = False
 
     async def run(self, topics: Sequence[str]) -> None:
@@ -121,13 +122,15 @@ class _Reading:
             await asyncio.shield(self._end())
 
     async def _end(self) -> None:
+        self._is_ending = True
         await self._let_go(list(self._partitions))
         await self._commits.stop()
         with suppress(*driver.DRIVER_ERRORS):
             await self._consumer.stop()
 
     def _fail(self, error: BaseException) -> None:
-        if not self._failed.done():
+        # What breaks while it ends is nobody's business any more.
+        if not self._failed.done() and not self._is_ending:
             self._failed.set_exception(error)
 
     async def _assigned(self, partitions: Sequence[driver.Partition]) -> None:
@@ -135,7 +138,7 @@ class _Reading:
         self._trouble.ends()
         self._on_change()
         for partition in partitions:
-            if partition not in self._partitions:
+            if partition not in self._partitions and not self._is_ending:
                 self._partitions[partition] = _PartitionTask(
                     self._consumer, partition, self._take, self._commits, self._fail
                 )

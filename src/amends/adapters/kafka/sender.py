@@ -118,7 +118,7 @@ class KafkaSender:
         self, topic: str, key: bytes | None, value: bytes, headers: Headers
     ) -> Awaitable[object]:
         producer = self._producer or await self._opened()
-        return await producer.send(topic, value, key, headers=headers)
+        return await producer.send(topic, value, key, headers=list(headers))
 
     async def _opened(self) -> driver.Producer:
         async with self._opening:
