@@ -40,6 +40,7 @@ __all__ = [
     "mounted_callbacks",
     "postgres",
     "postgres_migrate",
+    "postgres_parked",
     "postgres_reader",
     "service",
     "sqlite",
@@ -205,6 +206,14 @@ def sqlite_parked(path: str | Path) -> ParkedStore:
     from amends.adapters.sqlite.parked import SqliteParkedStore
 
     return SqliteParkedStore(path)
+
+
+def postgres_parked(url: str, *, schema: str | None = None) -> ParkedStore:
+    """Return a store of parked records in the tables of the store on PostgreSQL, which makes them when it is opened."""
+    from amends.adapters.postgres import Address
+    from amends.adapters.postgres.parked import PostgresParkedStore
+
+    return PostgresParkedStore(Address.of(url, schema=schema))
 
 
 def kafka(

@@ -1,5 +1,6 @@
 """Every store of parked records keeps the contract of the port: a new one joins with a line in `STORES`."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from amends.adapters.memory.parked import MemoryParkedStore
+from amends.adapters.postgres import migrate
+from amends.adapters.postgres.parked import PostgresParkedStore
 from amends.adapters.sqlite.parked import SqliteParkedStore
 from amends.ports import StoreCorrupt, StoreHeld, StoreNewer, StoreUnavailable
 from amends.testing.parked_suite import SCENARIOS, ParkedStoreFactory, Scenario, a_parked
+from tests.adapters.postgres import storage
 
 
 def memory(_: Path) -> ParkedStoreFactory:
@@ -17,16 +21,28 @@ def memory(_: Path) -> ParkedStoreFactory:
     return lambda: store
 
 
+def postgres(_: Path) -> ParkedStoreFactory:
+    address = storage.address()
+    asyncio.run(migrate(address))
+    return lambda: PostgresParkedStore(address)
+
+
 STORES: dict[str, Callable[[Path], ParkedStoreFactory]] = {
     "memory": memory,
+    "postgres": postgres,
     "sqlite": lambda folder: lambda: SqliteParkedStore(folder / "amends.db.parked"),
 }
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 @pytest.mark.parametrize("store", STORES)
-async def test_parked_store_keeps_the_contract(store: str, scenario: Scenario, tmp_path: Path) -> None:
-    await scenario(STORES[store](tmp_path))
+def test_parked_store_keeps_the_contract(store: str, scenario: Scenario, tmp_path: Path) -> None:
+    made = STORES[store](tmp_path)
+
+    async def run() -> None:
+        await scenario(made)
+
+    asyncio.run(run())
 
 
 async def test_a_second_process_is_told_who_holds_the_file(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ from amends.ports.intake import (
 )
 from amends.ports.parked import Parked, ParkedState, ParkedStore, parked_id
 
+__all__ = ["NotParked", "Parked", "Receiver"]
+
 log = logging.getLogger("amends.receiver")
 
 PASSING: Final = (StoreError, NotRunning, Overloaded)

@@ -49,6 +49,9 @@ METRICS: Mapping[str, Metric] = {
     "amends_log_lag": Metric(
         "gauge", "Transitions that are durable and not yet taken in, by who follows the log."
     ),
+    "amends_messages_total": Metric("counter", "Records that came in, by topic and what became of them."),
+    "amends_parked": Metric("gauge", "Records that are kept aside, by state."),
+    "amends_trouble": Metric("gauge", "1 for a way on which records wait, by the binding, or intake."),
     "amends_ready": Metric("gauge", "1 while work may come."),
     "amends_connections": Metric("gauge", "Open connections of clients."),
 }
@@ -66,6 +69,7 @@ async def exposition(service: Service, *, connections: int) -> str:
         **_of_steps(service),
         **_of_engine(service, gauges),
         **_of_participants(gauges),
+        **await _of_records(service, gauges),
         "amends_connections": [_line("amends_connections", {}, connections)],
     }.items():
         metric = METRICS[name]
@@ -139,6 +143,21 @@ def _of_participants(gauges: Gauges) -> dict[str, list[str]]:
             for each in gauges.participants
         ]
         for what in ("waiting", "in_flight")
+    }
+
+
+async def _of_records(service: Service, gauges: Gauges) -> dict[str, list[str]]:
+    came, kept = "amends_messages_total", "amends_parked"
+    receiver = service.receiver
+    outcomes = {} if receiver is None else receiver.outcomes
+    states = {} if receiver is None else await receiver.parked.counts()
+    return {
+        came: [
+            _line(came, {"topic": topic, "outcome": outcome}, number)
+            for (topic, outcome), number in sorted(outcomes.items())
+        ],
+        kept: [_line(kept, {"state": state}, number) for state, number in sorted(states.items())],
+        "amends_trouble": [_line("amends_trouble", {"way": name}, 1) for name in sorted(gauges.troubles)],
     }
 
 

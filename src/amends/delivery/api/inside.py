@@ -67,7 +67,9 @@ async def ready(call: Call) -> web.StreamResponse:
         raise Problem("unavailable", "the service is going down", headers=SOON)
     if not call.service.is_ready:
         raise Problem("unavailable", "the service does not take work now; its log says why", headers=SOON)
-    return render.document({"status": "ready"})
+    # Work may come although records wait somewhere: what is durable goes on when the way is open again.
+    troubles = call.service.troubles
+    return render.document({"status": "ready", "troubles": troubles} if troubles else {"status": "ready"})
 
 
 async def metrics(call: Call) -> web.StreamResponse:

@@ -34,8 +34,9 @@ from amends.delivery.api.connections import Limits as ConnectionLimits, bound
 from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
 from amends.delivery.api.server import Options, Server
-from amends.settings import Settings
+from amends.settings import Settings, SettingsInvalid
 from amends.settings.model import Database
+from amends.settings.topics import load_topics
 
 CALLBACKS = "/v1/callbacks"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound to it here
@@ -61,7 +62,8 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
         DefinitionChanged, StoreError, KeyUnusable: the store cannot.
         OSError: the address cannot be had.
     """
-    bindings = _bindings(sagas, settings)
+    cluster = _cluster(settings)
+    bindings = _bindings(sagas, settings, over_topics=cluster.transports if cluster else {})
     going = _signalled()
     async with AsyncExitStack() as stack:
         sockets = await bound(settings.server.host, settings.server.port)
@@ -73,7 +75,8 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
             lane_width=settings.saga.lane_width,
         )
         url = _url(sockets[0])
-        service, callbacks, answer = _service(sagas, settings, bindings, shares, url)
+        joined = _Joined(sagas=sagas, settings=settings, bindings=bindings, cluster=cluster)
+        service, callbacks, answer = _service(joined, shares, url)
         server = Server(
             service=service,
             callbacks=answer,
@@ -91,23 +94,31 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
         _log.info("stopped")
 
 
-def _service(
-    sagas: "Sequence[Saga[Any]]",
-    settings: Settings,
-    bindings: Sequence[str],
-    shares: Share,
-    url: str,
-) -> tuple[Service, Callbacks, Answer]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Joined:
+    """What the service is made of."""
+
+    sagas: "Sequence[Saga[Any]]"
+    settings: Settings
+    bindings: Sequence[str]
+    """The participants that are called over HTTP."""
+    cluster: Any
+    """The brokers, as `bootstrap.kafka` gives them; None without."""
+
+
+def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbacks, Answer]:
+    settings, cluster = joined.settings, joined.cluster
     server, saga = settings.server, settings.saga
     public = server.public_url.text.rstrip("/") if server.public_url else url
     callbacks, answer = bootstrap.mounted_callbacks(
         public + CALLBACKS, longest_body=server.max_body_size, body_within=server.body_timeout
     )
     store, read_model = _stores(settings)
+    http = _transports(settings, joined.bindings, callbacks.url, shares.per_participant)
     orchestrator = Orchestrator(
-        sagas=sagas,
+        sagas=joined.sagas,
         store=store,
-        participants=_transports(settings, bindings, callbacks.url, shares.per_participant),
+        participants={**http, **(cluster.transports if cluster else {})},
         namespace=saga.namespace,
         most_live=saga.most_live,
         most_waiting=saga.most_waiting,
@@ -116,7 +127,53 @@ def _service(
             timeout=saga.step_timeout, retry=saga.retry.policy(), undo_retry=saga.undo_retry.policy()
         ),
     )
-    return bootstrap.service(orchestrator, read_model=read_model), callbacks, answer
+    coming = bootstrap.incoming(orchestrator, cluster, _parked(settings)) if cluster else None
+    return bootstrap.service(orchestrator, read_model=read_model, incoming=coming), callbacks, answer
+
+
+def _cluster(settings: Settings) -> Any:
+    """Return the brokers with what is bound to them; None without `kafka.bindings`.
+
+    Raises:
+        NotServed: the bindings, or the brokers' settings, cannot be used.
+    """
+    kafka = settings.kafka
+    if kafka.bindings is None:
+        return None
+    if importlib.util.find_spec("aiokafka") is None:
+        raise NotServed('kafka.bindings needs aiokafka: pip install "amends[kafka]"')
+    if kafka.serialization != "json":
+        raise NotServed("kafka.serialization: avro is still to come")
+    names = kafka.topics.__dataclass_fields__
+    named = {name.replace("_", "-"): str(getattr(kafka.topics, name)) for name in names}
+    try:
+        return bootstrap.kafka(
+            kafka.bootstrap_servers,
+            load_topics(kafka.bindings, named),
+            group=kafka.consumer_group,
+            client_id=kafka.client_id,
+            replies=kafka.topics.replies,
+            member=kafka.member,
+            partitions=kafka.partitions,
+            protocol=kafka.security_protocol.upper(),
+            mechanism=kafka.sasl_mechanism.upper(),
+            username=kafka.username,
+            password=kafka.password.reveal() if kafka.password else None,
+        )
+    except (SettingsInvalid, ValueError) as error:
+        raise NotServed(f"kafka.bindings: {error}") from error
+
+
+def _parked(settings: Settings) -> Any:
+    """Return where records are parked: beside the store."""
+    url = settings.database.url
+    match url.kind:
+        case "memory":
+            return bootstrap.memory_parked()
+        case "sqlite":
+            return bootstrap.sqlite_parked(f"{url.path}.parked")
+        case "postgresql":
+            return bootstrap.postgres_parked(_address(settings.database))
 
 
 def _stores(settings: Settings) -> tuple[Any, Any]:
@@ -135,31 +192,37 @@ def _stores(settings: Settings) -> tuple[Any, Any]:
 def _postgres(database: Database) -> Any:
     if importlib.util.find_spec("asyncpg") is None:
         raise NotServed('database.url: PostgreSQL needs asyncpg: pip install "amends[postgres]"')
-    address = dataclasses.replace(
-        database.url,
-        username=database.username or database.url.username,
-        password=database.password or database.url.password,
-    )
     try:
         return bootstrap.postgres(
-            address.reveal(), connections=database.pool_size, connect_timeout=database.connect_timeout
+            _address(database), connections=database.pool_size, connect_timeout=database.connect_timeout
         )
     except ValueError as error:
         raise NotServed(f"database.url: {error}") from error
 
 
-def _bindings(sagas: "Sequence[Saga[Any]]", settings: Settings) -> list[str]:
-    """Return the names under `microservices` that some step uses.
+def _address(database: Database) -> str:
+    """Return the database's address with its password."""
+    return dataclasses.replace(
+        database.url,
+        username=database.username or database.url.username,
+        password=database.password or database.url.password,
+    ).reveal()
+
+
+def _bindings(
+    sagas: "Sequence[Saga[Any]]", settings: Settings, *, over_topics: Mapping[str, Any]
+) -> list[str]:
+    """Return the names under `microservices` that some step uses, without those that are spoken to `over_topics`.
 
     Raises:
         Unbound: a participant has no service.
     """
-    used, missing = needed(Registry(sagas).plans, settings.microservices)
+    used, missing = needed(Registry(sagas).plans, {**settings.microservices, **over_topics})
     if missing:
         told = [f"{name} (of {', '.join(users)})" for name, users in missing.items()]
         keys = ", ".join(f"microservices.{name}.url" for name in missing)
         raise Unbound(f"no service is configured for participant {', '.join(told)}: set {keys}")
-    return sorted(used)
+    return sorted(used - over_topics.keys())
 
 
 def _transports(
