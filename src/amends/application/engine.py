@@ -206,8 +206,7 @@ class Engine:
         """As `act`; return also what the instance was when the trigger was decided."""
         instance = self._instance(key)
         waiter: Ended = asyncio.get_running_loop().create_future()
-        ask = Ask(trigger, waiter, expected=expected)
-        self._submit(instance, ask)
+        self._submit(instance, ask := Ask(trigger, waiter, expected=expected))
         after = await waiter
         return ask.before or after, after
 

@@ -43,8 +43,6 @@ def _of_server(server: Server) -> Iterator[tuple[Path, str]]:
 def _of_kafka(kafka: Kafka) -> Iterator[tuple[Path, str]]:
     if kafka.serialization == "avro" and kafka.schema_registry_url is None:
         yield ("kafka", "serialization"), "kafka.serialization avro needs kafka.schema-registry-url"
-    if kafka.bindings is not None and not kafka.bootstrap_servers:
-        yield ("kafka", "bindings"), "kafka.bindings needs kafka.bootstrap-servers"
     if kafka.security_protocol.startswith("sasl_") and (kafka.username is None or kafka.password is None):
         message = f"kafka.security-protocol {kafka.security_protocol} needs kafka.username and kafka.password"
         yield ("kafka", "security-protocol"), message

@@ -140,6 +140,8 @@ def _cluster(settings: Settings) -> Any:
     kafka = settings.kafka
     if kafka.bindings is None:
         return None
+    if not kafka.bootstrap_servers:
+        raise NotServed("kafka.bindings needs kafka.bootstrap-servers")
     if importlib.util.find_spec("aiokafka") is None:
         raise NotServed('kafka.bindings needs aiokafka: pip install "amends[kafka]"')
     if kafka.serialization != "json":
