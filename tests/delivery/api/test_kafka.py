@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import subprocess
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from amends.adapters.kafka import Address, KafkaSender, make_topics
 from tests.adapters.kafka.shared_broker import broker, new_name
 from tests.adapters.kafka.world import reply_headers
 from tests.delivery.api import serving as s
+from tests.delivery.cli.asking import MAIN
 
 BINDINGS = """\
 participants:
@@ -70,6 +72,11 @@ def test_an_event_starts_a_saga_and_replies_end_it(tmp_path: Path) -> None:
             '{"id":"x","name":7}',
         )
         said = {"by": "kim", "reason": "still wrong"}
+        shown = amends(running, "parked", "--state", "parked")
+        assert (shown.count("bad-start"), shown.count(parked["id"])) == (1, 1)
+        assert "text:         {" in amends(running, "parked", parked["id"])
+        told = amends(running, "replay", parked["id"], "--reason", "try", "--by", "lee")
+        assert told.split() == [parked["id"], "parked", "bad-start"]
         again = running.ask("POST", f"/v1/parked/{parked['id']}/replay", said)
         assert (again.status, again.json["state"]) == (200, "parked")
         gone = running.ask("POST", f"/v1/parked/{parked['id']}/discard", said)
@@ -80,6 +87,18 @@ def test_an_event_starts_a_saga_and_replies_end_it(tmp_path: Path) -> None:
         assert f'amends_messages_total{{topic="{name}.replies",outcome="recorded"}} 2' in metrics
         assert 'amends_parked{state="discarded"} 1' in metrics
         assert running.ask("GET", "/ready").json == {"status": "ready"}
+
+
+def amends(running: s.Serving, *arguments: str) -> str:
+    done = subprocess.run(
+        [*MAIN, *arguments, "--url", running.url],
+        env=s.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def begun(running: s.Serving, step: str) -> bool:

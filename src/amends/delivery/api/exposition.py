@@ -148,16 +148,18 @@ def _of_participants(gauges: Gauges) -> dict[str, list[str]]:
 
 async def _of_records(service: Service, gauges: Gauges) -> dict[str, list[str]]:
     came, kept = "amends_messages_total", "amends_parked"
+    trouble = [_line("amends_trouble", {"way": name}, 1) for name in sorted(gauges.troubles)]
     receiver = service.receiver
-    outcomes = {} if receiver is None else receiver.outcomes
-    states = {} if receiver is None else await receiver.parked.counts()
+    if receiver is None:
+        return {came: [], kept: [], "amends_trouble": trouble}
+    states = await receiver.parked.counts()
     return {
         came: [
             _line(came, {"topic": topic, "outcome": outcome}, number)
-            for (topic, outcome), number in sorted(outcomes.items())
+            for (topic, outcome), number in sorted(receiver.outcomes.items())
         ],
         kept: [_line(kept, {"state": state}, number) for state, number in sorted(states.items())],
-        "amends_trouble": [_line("amends_trouble", {"way": name}, 1) for name in sorted(gauges.troubles)],
+        "amends_trouble": trouble,
     }
 
 

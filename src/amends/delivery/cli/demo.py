@@ -41,8 +41,8 @@ def demo(
         str | None,
         typer.Option(
             "--transport",
-            metavar="http|kafka",
-            help="How the services are spoken to; kafka (order, booking) starts a broker.",
+            metavar="WAY",
+            help="How the services are spoken to: http, or kafka (order, booking), which starts a broker.",
         ),
     ] = None,
 ) -> int:

@@ -8,7 +8,7 @@ It does not: read arguments, or print.
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
@@ -80,6 +80,16 @@ class Service:
         verb = "signals" if act == "signal" else act
         headers = {} if expected is None else {"If-Match": f'"{expected}"'}
         return self._document(self._ask("POST", f"{_saga(saga_id)}/{verb}", body, headers=headers))
+
+    def parked(self, filters: Filters, *, limit: int, after: int) -> Document:
+        asked = {**filters, "limit": limit, "after": after}
+        return self._document(self._ask("GET", f"/v1/parked?{urlencode(asked, doseq=True)}"))
+
+    def parked_record(self, record: str) -> Document:
+        return self._document(self._ask("GET", f"/v1/parked/{_segment(record)}"))
+
+    def settle(self, verb: Literal["replay", "discard"], record: str, body: Document) -> Document:
+        return self._document(self._ask("POST", f"/v1/parked/{_segment(record)}/{verb}", body))
 
     def definitions(self, name: str | None = None) -> Sequence[Document]:
         target = "/v1/definitions" if name is None else f"/v1/definitions/{_segment(name)}"
