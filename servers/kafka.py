@@ -111,7 +111,8 @@ def start(folder: Path, port: int | None = None) -> Server:
             return known
         classes = _classes()
         for attempt in range(TRIES):
-            kept = known is not None and attempt == 0
+            # A broker that was killed a moment ago may still have its ports.
+            kept = known is not None and attempt < TRIES - 1
             wanted = port or (known.port if known is not None and kept else _free_port())
             controller = known.controller_port if known is not None and kept else _free_port()
             server = Server(folder=str(folder), port=wanted, controller_port=controller)
