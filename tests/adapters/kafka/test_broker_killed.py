@@ -108,11 +108,10 @@ async def test_members_that_come_and_go_lose_nothing() -> None:
                 session=SESSION,
                 partitions=0,
             )
-            before = at.cluster.rebalances
+            at.rebalanced.clear()
             await other.start(at.receiver.take)
             async with asyncio.timeout(60):
-                while at.cluster.rebalances == before:  # noqa: ASYNC110  the group says so in its own time
-                    await asyncio.sleep(0.05)
+                await at.rebalanced.wait()
             await other.stop()
         await all_end(at, services)
         assert at.cluster.rebalances >= 3

@@ -143,8 +143,15 @@ class World:
             events={"stock": steps},
             starts=(StartTopic(topic=self.created, saga="send", saga_id="order"),),
         )
+        self.rebalanced = asyncio.Event()
         cluster = KafkaCluster(
-            address, bindings, group=f"{name}-amends", replies=self.replies, session=SESSION, partitions=0
+            address,
+            bindings,
+            group=f"{name}-amends",
+            replies=self.replies,
+            session=SESSION,
+            partitions=0,
+            on_rebalance=self.rebalanced.set,
         )
         self.bindings, self.cluster = bindings, cluster
         self.intake = Counting(cluster)

@@ -7,7 +7,7 @@ It does not: start before it is told to, or know sagas.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from amends.adapters.kafka import driver
@@ -42,6 +42,7 @@ class KafkaCluster:
         member: str | None = None,
         partitions: int = -1,
         longest: int = 1 << 20,
+        on_rebalance: Callable[[], None] | None = None,
     ) -> None:
         """Raises ValueError: a topic means two things at once."""
         self._address = address
@@ -50,7 +51,9 @@ class KafkaCluster:
         self._read: Mapping[str, Read] = {**readers(bindings), replies: read_reply}
         self._topics = {*self._read, *bindings.outgoing()}
         self._sender = KafkaSender(address, longest=longest)
-        self._intake = KafkaIntake(address, self._read, group=group, session=session, member=member)
+        self._intake = KafkaIntake(
+            address, self._read, group=group, session=session, member=member, on_rebalance=on_rebalance
+        )
         self._making: asyncio.Task[None] | None = None
         self.transports: Mapping[str, Transport] = {
             **{name: self._native(topic) for name, topic in bindings.native.items()},

@@ -48,12 +48,14 @@ class KafkaIntake:
         group: str,
         session: float = 10.0,
         member: str | None = None,
+        on_rebalance: Callable[[], None] | None = None,
     ) -> None:
         self._address = address
         self._topics = sorted(set(topics))
         self._group = group
         self._session = session
         self._member = member
+        self._on_rebalance = on_rebalance
         self._trouble = Trouble(f"reading from {', '.join(address.servers)}")
         self._running: asyncio.Task[None] | None = None
         self.rebalances = 0
@@ -94,6 +96,8 @@ class KafkaIntake:
 
     def _changed(self) -> None:
         self.rebalances += 1
+        if self._on_rebalance is not None:
+            self._on_rebalance()
 
 
 class _Reading:
