@@ -25,7 +25,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler as NextHandler, Middleware
 
-from amends.participant import Database, Handler, strict_json
+from amends.participant import Database, strict_json
+from amends.participant.database import SqliteHandler
 from amends.participant.http import participant_application, problem
 from amends.participant.sqlite_ledger import create_ledger, write_transaction
 from examples.running import misbehaviour
@@ -54,7 +55,7 @@ class Service(Generic[S]):
     schema: str
     seed: type[S]
     plant: Callable[[sqlite3.Connection, S], None]
-    handlers: Mapping[str, Handler]
+    handlers: Mapping[str, SqliteHandler]
     declined: Mapping[str, str]
     state: Callable[[sqlite3.Connection], Mapping[str, object]]
     routes: Routes = field(default=_no_routes)

@@ -22,8 +22,9 @@ from typing import cast
 import msgspec
 
 from amends.adapters.kafka import Address, KafkaIntake, KafkaSender, make_topics
-from amends.participant import Command, Database, Direction, Handler
+from amends.participant import Command, Database, Direction
 from amends.participant.barrier import Answer
+from amends.participant.database import SqliteHandler
 from amends.participant.sqlite_ledger import receive
 from amends.ports.intake import Outcome, Record
 from amends.settings import Settings
@@ -78,7 +79,7 @@ class TopicService:
     key: str
     broker: str
     bindings: TopicBindings
-    handlers: Mapping[str, Handler]
+    handlers: Mapping[str, SqliteHandler]
     database: Database
     late: set["asyncio.Task[None]"] = field(default_factory=set["asyncio.Task[None]"])
 

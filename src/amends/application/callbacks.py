@@ -55,7 +55,7 @@ class Callbacks:
         if amends is None:
             return "unknown"
         try:
-            return await record_reply(amends.engine, reply)
+            return await record_reply(amends.engine.entrance, reply)
         except DefinitionUnknown:
             # It was sent by a process that has the definition: not lost, if it comes again where that one is deployed.
             raise

@@ -17,29 +17,38 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from amends.application.beginnings import Beginnings
 from amends.application.definitions import open_checked
-from amends.application.dispatcher import Dispatcher, Lane
+from amends.application.dispatcher import Dispatcher
+from amends.application.doubts import Doubts
+from amends.application.entrance import Entrance
 from amends.application.errors import NotRunning, PositionMoved
-from amends.application.history import unknown
+from amends.application.gate import Protection
+from amends.application.handover import Handover
+from amends.application.inbox_row import Canonical, accepted
 from amends.application.index_row import KEEP, PARKED, change_with, corrected, is_early, remember
-from amends.application.instance import Ask, Instance, Until, reached, refuse
+from amends.application.instance import Ask, Instance
+from amends.application.lane import Lane
+from amends.application.live import Live
 from amends.application.loader import Loader
+from amends.application.own_index import OwnIndex, SharedIndex, WholeIndex
 from amends.application.recovery import Recovery
 from amends.application.refusals import DEFECTS, report
 from amends.application.registry import Registry
-from amends.application.room import Room
+from amends.application.shards import Shards
+from amends.application.sharing import Parts, Sharing
 from amends.application.timers import Timers
 from amends.application.writer import Verdict, Writer
 from amends.core.decide import Decision, decide
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed, Succeeded
-from amends.core.plan import Plan
 from amends.core.state import State, initial
-from amends.core.trigger import Recover, Reply, Tick, Trigger
+from amends.core.trigger import Recover, Reply, Tick
 from amends.core.upcast import to_body
 from amends.ports import (
     Append,
@@ -48,7 +57,8 @@ from amends.ports import (
     IndexChange,
     OpenInstance,
     SetIndex,
-    StoreError,
+    SharedStore,
+    StoreFenced,
     StreamKey,
     Transition,
     Transport,
@@ -57,6 +67,8 @@ from amends.ports import (
 log = logging.getLogger("amends.engine")
 
 Ended: TypeAlias = "asyncio.Future[State]"
+
+NOTHING: frozenset[str] = frozenset()
 
 
 class Engine:
@@ -69,34 +81,87 @@ class Engine:
         store: EventStore,
         transports: dict[str, Transport],
         clock: Clock,
+        canonical: Canonical,
         most_live: int,
         most_waiting: int,
         lane_width: int,
+        protections: Mapping[str, Protection],
     ) -> None:
         """Join the roles; nothing runs before `open`."""
         self._registry = registry
         self._store = store
         self._clock = clock
-        self._live: dict[StreamKey, Instance] = {}
-        self._room = Room(self._live, most_live=most_live, most_waiting=most_waiting)
         self._loader = Loader(store, registry)
         self._loading: set[asyncio.Task[None]] = set()
+        self._is_opened = False
         self._stopped: Exception | None = NotRunning(
             "the orchestrator is not open; use `async with Orchestrator(...)`"
         )
+        self.shards = Shards(is_shared=isinstance(store, SharedStore))
         self._writer = Writer(store, on_stop=self._fail)
-        self._dispatcher = Dispatcher(transports, width=lane_width, deliver=self._answered)
-        self.timers = Timers(store, clock, due=self._due, on_stop=self._fail)
-        self._recovery = Recovery(
-            store,
-            self._loader.patience,
-            self._room,
-            is_live=self._live.__contains__,
-            bring_in=self._instance,
-            due=self._due,
+        index = (
+            SharedIndex(store, store, self.shards) if isinstance(store, SharedStore) else WholeIndex(store)
         )
-        self._recovery_task: asyncio.Task[None] | None = None
-        self._recovering = False
+        self._dispatcher = self._lanes(transports, lane_width, protections, index)
+        self._doubts = Doubts(self._dispatcher, partial(self._answered, is_settled=True))
+        self._live = Live(
+            most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room
+        )
+        self._handover = Handover(self._live)
+        self.timers = Timers(index, clock, due=self._due, on_stop=self._fail)
+        self.recovery = Recovery(
+            index,
+            self._loader.patience,
+            self._live.room,
+            is_live=self._live.__contains__,
+            bring_in=self._bring_in,
+            due=self._due,
+            on_stop=self._fail,
+        )
+        self.entrance = Entrance(
+            live=self._live,
+            handover=self._handover,
+            shards=self.shards,
+            loader=self._loader,
+            registry=registry,
+            check_running=self.check_running,
+            bring_in=self._instance,
+            submit=self._submit,
+        )
+        self.sharing = self._shared(store, canonical, most_waiting)
+
+    def _lanes(
+        self,
+        transports: dict[str, Transport],
+        width: int,
+        protections: Mapping[str, Protection],
+        index: OwnIndex,
+    ) -> Dispatcher:
+        return Dispatcher(
+            transports,
+            width=width,
+            clock=self._clock,
+            protections=protections,
+            deliver=self._answered,
+            set_aside=self._set_aside,
+            bring_back=self._bring_back,
+            index=index,
+            patience=self._loader.patience,
+        )
+
+    def _shared(self, store: EventStore, canonical: Canonical, most_waiting: int) -> Sharing | None:
+        if not isinstance(store, SharedStore):
+            return None
+        self.entrance.beginnings = Beginnings(store, self._loader, check_running=self.check_running)
+        return Sharing(
+            store,
+            Parts(self._live, self.shards, self._handover, self.recovery, self.timers, self._writer),
+            take=self.entrance.taken,
+            registry=self._registry,
+            loader=self._loader,
+            canonical=canonical,
+            most_waiting=most_waiting,
+        )
 
     @property
     def live(self) -> int:
@@ -106,17 +171,17 @@ class Engine:
     @property
     def waiting(self) -> int:
         """Return how many callers wait for room."""
-        return self._room.waiting
+        return self._live.room.waiting
 
     @property
     def recovering(self) -> bool:
         """Tell whether instances with outstanding commands are still being brought into memory."""
-        return self._recovering
+        return self.recovery.is_running
 
     @property
-    def lanes(self) -> Mapping[str, Lane]:
-        """Return the ways to the participants, for their counts."""
-        return self._dispatcher.lanes
+    def dispatcher(self) -> Dispatcher:
+        """Return the ways to the participants, for their counts and for people."""
+        return self._dispatcher
 
     @property
     def writer(self) -> Writer:
@@ -124,127 +189,55 @@ class Engine:
         return self._writer
 
     async def open(self) -> None:
-        """Take hold of the store, begin to write, and send what is outstanding again, beside new work.
+        """Open the store, begin to write, and send what is outstanding again, beside new work.
 
         Raises:
             DefinitionChanged: an open instance was begun on another definition of the same name and version.
         """
-        if self._recovery_task is not None:
+        if self._is_opened:
             raise NotRunning("an orchestrator is opened once; make a new one")
         await open_checked(self._store, self._registry.plans)
+        self._is_opened = True
         self._stopped = None
-        self._recovering = True
         self._writer.start()
         self.timers.start()
-        self._recovery_task = asyncio.create_task(self._recover(), name="amends-recovery")
+        self._dispatcher.start()
+        if self.sharing is None:
+            self.recovery.begin()
+            return
+        try:
+            await self.sharing.open()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Stop acting, write what was decided, let go of the store. What is outstanding goes on at the next open."""
         if self._stopped is None:
             self._stopped = NotRunning("the orchestrator was closed")
-        reading = [task for task in (self._recovery_task, *self._loading) if task is not None]
         try:
-            for task in reading:
+            if self.sharing is not None:
+                await self.sharing.stop()
+            await self.recovery.stop()
+            loading = [*self._loading]
+            for task in loading:
                 task.cancel()
-            await asyncio.gather(*reading, return_exceptions=True)
+            await asyncio.gather(*loading, return_exceptions=True)
             await self.timers.stop()
+            await self._doubts.stop()
             await self._writer.stop()
             await self._dispatcher.stop()
         finally:
-            self._release_waiters(self._stopped)
+            self._live.release(self._stopped)
             await self._store.close()
 
     def _fail(self, error: Exception) -> None:
         """The store cannot be used any more: nobody is acknowledged, nothing is looked at."""
         self._stopped = error
         self.timers.halt()
-        self._release_waiters(error)
-
-    def _release_waiters(self, error: Exception) -> None:
-        for instance in self._live.values():
-            for waiter in instance.waiters():
-                refuse(waiter, error)
-        self._room.let_all_in()
+        self._live.release(error)
 
     # --- what comes in ---
-
-    async def start(self, key: StreamKey, ask: Ask) -> State:
-        """Start an instance as `ask` says, or find it running with the same data; wait for what its `until` names.
-
-        Raises:
-            SagaConflict: the id stands for something else.
-            Overloaded: too many are in work and too many wait.
-        """
-        self.check_running()
-        if key not in self._live:
-            await self._room.enter()
-            self.check_running()
-        instance = self._live.get(key)
-        if instance is None:
-            instance = Instance(key, None, initial(key.namespace, key.saga_id))
-            self._live[key] = instance
-        waiter: Ended = asyncio.get_running_loop().create_future()
-        ask.waiter = waiter
-        self._submit(instance, ask)
-        if ask.until is None:
-            return await waiter
-        return await self._end_of(instance, waiter)
-
-    async def act(self, key: StreamKey, trigger: Trigger, expected: int | None = None) -> State:
-        """Bring `trigger` to its instance and return the state once what follows is durable.
-
-        Raises:
-            ActRefused: the rules forbid it.
-            SagaUnknown: there is no such instance.
-            PositionMoved: it is not at the position that was `expected`.
-        """
-        return (await self.compare(key, trigger, expected))[1]
-
-    async def compare(
-        self, key: StreamKey, trigger: Trigger, expected: int | None = None
-    ) -> tuple[State, State]:
-        """As `act`; return also what the instance was when the trigger was decided."""
-        instance = self._instance(key)
-        waiter: Ended = asyncio.get_running_loop().create_future()
-        self._submit(instance, ask := Ask(trigger, waiter, expected=expected))
-        after = await waiter
-        return ask.before or after, after
-
-    def plan(self, state: State) -> Plan:
-        """Return the definition that an instance runs on. Raises DefinitionUnknown: this process does not have it."""
-        return self._registry.plan_of(state)
-
-    async def look(self, key: StreamKey) -> State:
-        """Return an instance as it stands, whether or not its definition is at hand.
-
-        Raises:
-            SagaUnknown: there is no such instance.
-        """
-        self.check_running()
-        live = self._live.get(key)
-        state = live.state if live is not None and live.state.position else await self._loader.fold(key)
-        if not state.position:
-            raise unknown(key)
-        return state
-
-    async def wait(self, key: StreamKey, until: Until) -> State:
-        """Return the state at the instance's end, or what else `until` names."""
-        state = await self.look(key)
-        if reached(state, until):
-            return state
-        instance = self._instance(key)
-        if reached(instance.state, until):
-            return instance.state
-        ended: Ended = asyncio.get_running_loop().create_future()
-        instance.ended[ended] = until
-        return await self._end_of(instance, ended)
-
-    async def _end_of(self, instance: Instance, ended: Ended) -> State:
-        try:
-            return await ended
-        finally:
-            instance.ended.pop(ended, None)
-            self._leave(instance)
 
     def check_running(self) -> None:
         """Raise what stopped the engine, if it does not run."""
@@ -257,11 +250,19 @@ class Engine:
         instance = self._live.get(key)
         if instance is None:
             instance = Instance(key, None, initial(key.namespace, key.saga_id))
-            self._live[key] = instance
-            self._load(instance, resend=self._recovering)
+            self._live.add(instance)
+            self._load(instance, resend=self.recovery.is_running)
         return instance
 
+    def _bring_in(self, key: StreamKey) -> None:
+        if self.shards.holds(key):
+            self._instance(key)
+        else:
+            # Its shard went meanwhile: the place is free.
+            self._live.room.let_in()
+
     def _submit(self, instance: Instance, ask: Ask) -> None:
+        self._live.wake(instance)
         instance.queue.append(ask)
         if not instance.busy:
             self._work(instance)
@@ -270,6 +271,9 @@ class Engine:
 
     def _work(self, instance: Instance) -> None:
         """Decide what waits for an instance until an append is on its way."""
+        if instance.leaving and not instance.busy:
+            self._handover.finish(instance)
+            return
         while instance.queue and not instance.busy and self._stopped is None:
             ask = instance.queue.popleft()
             try:
@@ -279,30 +283,37 @@ class Engine:
         if instance.ended and not (instance.busy or instance.queue):
             instance.tell()
         if not instance.busy:
-            self._leave(instance)
+            self._live.leave(instance)
 
     def _take(self, instance: Instance, ask: Ask) -> None:
         """Decide one trigger and have what follows stored. A start is decided by the definition that it wants."""
         plan = ask.wanted or instance.plan or self._registry.plan_of(instance.state)
         if ask.expected is not None and ask.expected != instance.state.position:
             raise PositionMoved(instance.key.saga_id, ask.expected, instance.state.position)
-        if is_tick := type(ask.trigger) is Tick:
+        now, trigger, held = self._clock.now(), ask.trigger, NOTHING
+        if is_tick := type(trigger) is Tick:
             instance.ticking = False
-            self._give_up_late(instance)
-        now = self._clock.now()
+            held = self._dispatcher.give_up_late(instance, now)
+            trigger = Tick(held)
+        elif ask.lane is not None:
+            trigger = Recover(self._dispatcher.resend(instance, now, ask.lane))
         ask.before = instance.state
-        decision = decide(plan, instance.state, ask.trigger, now)
+        decision = decide(plan, instance.state, trigger, now)
+        if self._doubts.are_possible and (doubted := self._doubts.raised_by(instance.state, decision, ask)):
+            held |= doubted
+            decision = decide(plan, instance.state, Tick(held) if is_tick else Recover(NOTHING), now)
         if decision.events:
             if not instance.state.position:
                 instance.plan = plan
                 ask.is_new = True
             elif is_tick:
                 self.timers.fired(instance.state.wake_at, now)
-            index = change_with(instance, decision, timer_fired=is_tick)
+            index = change_with(instance, decision, timer_fired=is_tick, held=held)
             self._store_decision(instance, ask, decision, index, now)
             return
-        if is_tick:
-            self._look_at_row(instance)
+        if is_tick and is_early(instance, now):
+            # No timer was due although the row said so, and it has not moved meanwhile.
+            self._reindex(instance, corrected(instance.state, held))
         self._acknowledge(instance, ask)
 
     def _failed(self, instance: Instance, ask: Ask, error: BaseException) -> None:
@@ -329,30 +340,33 @@ class Engine:
                 self._committed(instance, ask, decision, index)
             elif verdict is False:
                 self._lost(instance, ask)
+            elif isinstance(verdict, StoreFenced):
+                instance.queue.appendleft(ask)
+                self._work(instance)
             else:
                 self._unstorable(instance, ask, verdict)
 
         instance.busy = True
         instance.asking = ask.waiter
-        self._writer.append(Append(transition, index), done)
+        handled = None
+        if ask.number is not None:
+            handled = accepted(ask.number, decision.state.position, is_new=ask.is_new)
+        self._writer.append(Append(transition, index, handled), done)
 
     def _committed(self, instance: Instance, ask: Ask, decision: Decision, index: IndexChange) -> None:
         """The facts are durable: now, and not before, act on them."""
         instance.state = decision.state
+        ask.is_stored = True
         if index is not KEEP:
             remember(instance, index)
             if type(index) is SetIndex:
                 self.timers.note(index.wake_at)
-        if self._stopped is None:
+        if self._stopped is None and not instance.leaving:
             for command in decision.commands:
-                self._send(instance, command)
+                self._dispatcher.send(instance, command)
         self._acknowledge(instance, ask)
-        if instance.queue or not instance.in_flight:
+        if instance.queue or instance.leaving or not instance.in_flight:
             self._work(instance)
-
-    def _send(self, instance: Instance, command: SendCommand) -> None:
-        instance.in_flight.add((command.command_id, command.attempt))
-        self._dispatcher.send(command)
 
     def _acknowledge(self, instance: Instance, ask: Ask) -> None:
         state, waiter = instance.state, ask.waiter
@@ -384,33 +398,46 @@ class Engine:
         instance.indexed = False
         self._load(instance, resend=True)
 
-    def _leave(self, instance: Instance) -> None:
-        """Let an instance that only waits leave memory, and let somebody in who waits for room."""
-        if instance.idle and self._live.get(instance.key) is instance:
-            del self._live[instance.key]
-            self._room.let_in()
-
     # --- what comes back ---
 
-    def _answered(self, command: SendCommand, answer: Answer | Accepted) -> None:
-        """A transport brought an answer."""
+    def _answered(self, command: SendCommand, answer: Answer | Accepted, *, is_settled: bool = False) -> None:
+        """A transport brought an answer, which is `is_settled` when the participant was asked for more already."""
         key = StreamKey(command.namespace, command.saga_id)
         instance = self._live.get(key)
         if instance is not None:
             instance.in_flight.discard((command.command_id, command.attempt))
             if isinstance(answer, Accepted):
-                self._leave(instance)
+                self._live.leave(instance)
                 return
         elif isinstance(answer, Accepted) or self._stopped is not None:
             return
-        else:
-            instance = self._instance(key)
         reply = Reply(command.step, command.direction, command.round, command.attempt, answer)
-        self._submit(instance, Ask(reply))
+        ask = Ask(reply, is_settled=is_settled)
+        if instance is not None or self.shards.holds(key):
+            self._submit(instance or self._instance(key), ask)
+        else:
+            self._handover.pass_on(key, ask)
+
+    def _set_aside(self, command: SendCommand) -> None:
+        """A command that waited in memory does so outside from now on."""
+        instance = self._live.get(StreamKey(command.namespace, command.saga_id))
+        if instance is not None:
+            instance.in_flight.discard((command.command_id, command.attempt))
+            self._live.leave(instance)
+
+    def _bring_back(self, key: StreamKey, lane: Lane) -> Ended:
+        """Have an instance send what was set aside of it; the future is done when that is so."""
+        done: Ended = asyncio.get_running_loop().create_future()
+        ask = Ask(Recover(), done, lane=lane)
+        if self.shards.holds(key):
+            self._submit(self._instance(key), ask)
+        else:
+            self._handover.pass_on(key, ask)
+        return done
 
     def _due(self, row: OpenInstance) -> bool:
         """A timer may be due; tell whether that is news."""
-        if self._stopped is not None:
+        if self._stopped is not None or not self.shards.holds(row.key):
             return False
         instance = self._instance(row.key)
         if instance.ticking:
@@ -418,19 +445,6 @@ class Engine:
         instance.ticking = True
         self._submit(instance, Ask(Tick()))
         return True
-
-    def _give_up_late(self, instance: Instance) -> None:
-        """Free the lanes of calls whose time is over."""
-        now = self._clock.now()
-        for command in instance.state.outstanding():
-            if command.due is not None and command.due <= now:
-                instance.in_flight.discard((command.command_id, command.attempt))
-                self._dispatcher.give_up(command)
-
-    def _look_at_row(self, instance: Instance) -> None:
-        """No timer was due although the row said so: correct it, unless it has moved meanwhile."""
-        if is_early(instance, self._clock.now()):
-            self._reindex(instance, corrected(instance.state))
 
     def _reindex(self, instance: Instance, change: SetIndex) -> None:
         """Correct the index row; until that is done the instance holds still, so that no newer row is overwritten."""
@@ -461,16 +475,13 @@ class Engine:
         instance.busy = False
         if state.position:
             instance.plan, instance.state = plan, state
-            if resend and not state.final:
+            if resend and not (state.final or instance.leaving):
                 self._resend(instance)
         self._work(instance)
 
     def _resend(self, instance: Instance) -> None:
         """Send what may not have arrived. An attempt whose time is over gets its full time first, as a fact."""
-        in_time, overdue = instance.not_sent(self._clock.now())
-        for command in in_time:
-            self._send(instance, command)
-        if overdue:
+        if self._dispatcher.resend(instance, self._clock.now()):
             instance.queue.appendleft(Ask(Recover()))
 
     def _unreadable(self, instance: Instance, error: Exception) -> None:
@@ -479,22 +490,10 @@ class Engine:
         instance.busy = instance.ticking = False
         asks = [*instance.queue]
         instance.queue.clear()
-        for waiter in (*(ask.waiter for ask in asks), *instance.ended):
-            refuse(waiter, error)
-        instance.ended.clear()
+        instance.refuse(asks, error)
         if any(type(ask.trigger) is Tick for ask in asks):
             self._reindex(instance, PARKED)
-        self._leave(instance)
-
-    async def _recover(self) -> None:
-        try:
-            found = await self._recovery.run_once()
-        except NotRunning:
-            return
-        except StoreError as error:
-            log.error("recovery stopped: %s", error)  # noqa: TRY400  the text says all
-            self._fail(error)
-            return
-        self._recovering = False
-        if found:
-            log.info("recovery: %d instances go on", found)
+        if instance.leaving and not instance.busy:
+            self._handover.finish(instance)
+        else:
+            self._live.leave(instance)

@@ -8,7 +8,7 @@ Rules
 It does not: listen, or decide what a reply leads to (the core does).
 """
 
-from amends.application.engine import Engine
+from amends.application.entrance import Entrance
 from amends.application.errors import ActRefused
 from amends.core.decide import ANY_ATTEMPT
 from amends.core.outcome import Answer, Failed, Refused
@@ -19,7 +19,7 @@ from amends.ports import CallbackReply, StreamKey, Verdict
 from amends.ports.intake import EventCame
 
 
-async def record_reply(engine: Engine, reply: CallbackReply) -> Verdict:
+async def record_reply(entrance: Entrance, reply: CallbackReply) -> Verdict:
     """Record the answer to the command that it names.
 
     Raises:
@@ -29,28 +29,28 @@ async def record_reply(engine: Engine, reply: CallbackReply) -> Verdict:
         return "unknown"
     attempt = reply.attempt if isinstance(reply.answer, Failed) else ANY_ATTEMPT
     trigger = Reply(reply.step, reply.direction, reply.round, attempt, reply.answer)
-    return await _record(engine, StreamKey(reply.namespace, reply.saga_id), trigger)
+    return await _record(entrance, StreamKey(reply.namespace, reply.saga_id), trigger)
 
 
-async def record_event(engine: Engine, namespace: str, event: EventCame) -> Verdict:
+async def record_event(entrance: Entrance, namespace: str, event: EventCame) -> Verdict:
     """Record the answer that an event means.
 
     Raises:
         SagaUnknown: as `record_reply`.
     """
     key = StreamKey(namespace, event.saga_id)
-    state = await engine.look(key)
-    found = _meant(engine.plan(state), state, event)
+    plan, state = await entrance.state(key)
+    found = _meant(plan, state, event)
     if found is None:
         return "unknown"
     path, step = found
     round_ = 1 if event.direction == "do" else step.round
-    return await _record(engine, key, Reply(path, event.direction, round_, ANY_ATTEMPT, event.answer))
+    return await _record(entrance, key, Reply(path, event.direction, round_, ANY_ATTEMPT, event.answer))
 
 
-async def _record(engine: Engine, key: StreamKey, reply: Reply) -> Verdict:
+async def _record(entrance: Entrance, key: StreamKey, reply: Reply) -> Verdict:
     try:
-        before, after = await engine.compare(key, reply)
+        before, after = await entrance.compare(key, reply)
     except ActRefused as refused:
         if refused.code == "unknown-command":
             return "unknown"
@@ -59,7 +59,7 @@ async def _record(engine: Engine, key: StreamKey, reply: Reply) -> Verdict:
     is_do = reply.direction == "do"
     if not isinstance(step, StepState):
         return "unknown"
-    if is_do and not isinstance(engine.plan(after).locate(reply.step)[0], StepPlace):
+    if is_do and not isinstance(entrance.plan(after).locate(reply.step)[0], StepPlace):
         # What only rolls back has no do.
         return "unknown"
     if _contradicts(step, reply.answer, is_do=is_do):

@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from amends.application.bindings import needed
 from amends.application.definitions import DefinitionView, definition_view
 from amends.application.engine import Engine
 from amends.application.errors import DataUnfit, NotEncodable
+from amends.application.gate import STANDARD, Protection
 from amends.application.history import EventView, events_of, state_at
 from amends.application.instance import Ask, Until
+from amends.application.participants import ParticipantView, participant_view, steer
 from amends.application.registry import Registry
 from amends.application.saga_id import SagaIds, checked
 from amends.application.view import SagaView, view
@@ -32,7 +34,16 @@ from amends.ports import Clock, EventStore, StreamKey, Transport
 
 D = TypeVar("D")
 
+MOST_TRIES = 64 * 8
+"""How many ids are made to find one of an own shard."""
 NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def namespace_checked(namespace: str) -> str:
+    """Return `namespace`. Raises ValueError when it cannot be one."""
+    if not NAMESPACE.fullmatch(namespace):
+        raise ValueError(f"namespace {namespace!r}: use 1 to 63 lower-case letters, digits and '-'")
+    return namespace
 
 
 class SystemClock:
@@ -49,20 +60,6 @@ class Begun(NamedTuple):
     view: SagaView[Any]
     is_new: bool
     """False: the instance was there already, begun with the same data."""
-
-
-class ParticipantView(NamedTuple):
-    """A participant as it is bound here."""
-
-    name: str
-    binding: str
-    """``local``, ``http``…"""
-    address: str
-    """Where its commands go, without credentials; empty when that is this process."""
-    waiting: int
-    """Commands that wait for their turn."""
-    in_flight: int
-    """Commands that were sent and are not answered, as far as this process knows."""
 
 
 class Orchestrator:
@@ -84,24 +81,25 @@ class Orchestrator:
         most_waiting: int = 10_000,
         lane_width: int = 100,
         defaults: Defaults = LIBRARY,
+        protection: Protection = STANDARD,
+        protections: Mapping[str, Protection] | None = None,
     ) -> None:
         """Bind `participants` by name, or as `SAGA/PARTICIPANT` for one saga alone, which wins. `most_live` bounds the
         instances in memory, `most_waiting` the callers that wait for room, `lane_width` the calls through one binding
-        at a time. `defaults` hold for steps that do not say how long and how often.
+        at a time. `defaults` hold for steps that do not say how long and how often. `protection` says when a
+        participant is let alone and how fast it is called, `protections` for single bindings.
 
         Raises:
             DefinitionError: a saga breaks a rule.
             ValueError: a participant that a step needs is not bound, or the namespace cannot be used.
         """
-        if not NAMESPACE.fullmatch(namespace):
-            raise ValueError(f"namespace {namespace!r}: use 1 to 63 lower-case letters, digits and '-'")
+        self._namespace = namespace_checked(namespace)
         self._registry = Registry(sagas, codec, defaults=defaults)
         _used, unbound = needed(self._registry.plans, participants)
         if unbound:
             raise ValueError(
                 f"no binding for participant(s) {', '.join(unbound)}; give each one in participants={{…}}"
             )
-        self._namespace = namespace
         self._codec = codec or JsonCodec()
         self._store = store
         clock = clock or SystemClock()
@@ -111,9 +109,11 @@ class Orchestrator:
             store=store,
             transports=dict(participants),
             clock=clock,
+            canonical=self._encode,
             most_live=most_live,
             most_waiting=most_waiting,
             lane_width=lane_width,
+            protections={"": protection, **(protections or {})},
         )
 
     @property
@@ -139,15 +139,34 @@ class Orchestrator:
     @property
     def participants(self) -> tuple[ParticipantView, ...]:
         """The participants that are bound, by name."""
-        return tuple(
-            ParticipantView(name, *lane.binding, lane.waiting, lane.in_flight)
-            for name, lane in sorted(self._engine.lanes.items())
-        )
+        return tuple(participant_view(lane) for _name, lane in sorted(self._engine.dispatcher.lanes.items()))
+
+    def open_breaker(self, participant: str, *, by: str, reason: str) -> ParticipantView:
+        """Let nothing be sent to a participant until somebody closes its breaker, or this process ends.
+
+        Raises:
+            NoSuchParticipant: none is bound under that name.
+        """
+        return self._steer(participant, "open", by, reason)
+
+    def close_breaker(self, participant: str, *, by: str, reason: str) -> ParticipantView:
+        """Let what waits for a participant be sent, slowly at first.
+
+        Raises:
+            NoSuchParticipant: none is bound under that name.
+        """
+        return self._steer(participant, "close", by, reason)
+
+    def _steer(
+        self, participant: str, act: Literal["open", "close"], by: str, reason: str
+    ) -> ParticipantView:
+        self._engine.check_running()
+        return steer(self._engine.dispatcher.lanes, participant, act, by=by, reason=reason)
 
     @property
     def troubles(self) -> Mapping[str, str]:
         """What keeps commands from being sent just now, by the binding's name."""
-        told = ((name, lane.trouble) for name, lane in self._engine.lanes.items())
+        told = ((name, lane.trouble) for name, lane in self._engine.dispatcher.lanes.items())
         return {name: trouble for name, trouble in told if trouble}
 
     async def __aenter__(self) -> Self:
@@ -179,7 +198,7 @@ class Orchestrator:
         """
         plan = self._registry.plan(saga)
         ask = Ask(t.Start(self._encode(data)), wanted=plan, until=until)
-        state = await self._engine.start(self._key(saga_id), ask)
+        state = await self._engine.entrance.start(self._key(saga_id), ask)
         return self._view(plan, state)
 
     async def start(self, saga: Saga[D], data: D, *, saga_id: str | None = None) -> SagaView[D]:
@@ -193,7 +212,7 @@ class Orchestrator:
         """
         plan = self._registry.plan(saga)
         ask = Ask(t.Start(self._encode(data)), wanted=plan)
-        state = await self._engine.start(self._key(saga_id), ask)
+        state = await self._engine.entrance.start(self._key(saga_id), ask)
         return self._view(plan, state)
 
     async def begin(
@@ -217,7 +236,7 @@ class Orchestrator:
             raise DataUnfit("unreadable", f"the data do not fit saga {saga!r}: {error}") from error
         # As `start` would write them: the same data are the same, however their JSON was written.
         ask = Ask(t.Start(self._encode(value)), wanted=plan)
-        state = await self._engine.start(self._key(saga_id), ask)
+        state = await self._engine.entrance.start(self._key(saga_id), ask)
         return Begun(self._view(plan, state), ask.is_new)
 
     async def get(self, saga_id: str, *, at: int | None = None) -> SagaView[Any]:
@@ -229,7 +248,7 @@ class Orchestrator:
         """
         key = self._key(saga_id)
         self._engine.check_running()
-        state = await (self._engine.look(key) if at is None else state_at(self._store, key, at))
+        state = await (self._engine.entrance.look(key) if at is None else state_at(self._store, key, at))
         return view(self._registry.plan_at_hand(state), state)
 
     async def events(self, saga_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[EventView]:
@@ -244,7 +263,7 @@ class Orchestrator:
 
     async def wait(self, saga_id: str, *, until: Until = "end") -> SagaView[Any]:
         """Wait for the end of an instance; with ``until="stuck"`` also no longer than until it needs a person."""
-        state = await self._engine.wait(self._key(saga_id), until)
+        state = await self._engine.entrance.wait(self._key(saga_id), until)
         return view(self._registry.plan_at_hand(state), state)
 
     # Each act takes `expected`: the position at which the caller saw the instance. If it has moved on when the act is
@@ -338,7 +357,7 @@ class Orchestrator:
         return await self._act(saga_id, t.Reply(step, direction, round, attempt, answer))
 
     async def _act(self, saga_id: str, trigger: t.Trigger, expected: int | None = None) -> SagaView[Any]:
-        state = await self._engine.act(self._key(saga_id), trigger, expected)
+        state = await self._engine.entrance.act(self._key(saga_id), trigger, expected)
         return view(self._registry.plan_at_hand(state), state)
 
     def _view(self, plan: Plan, state: State) -> SagaView[Any]:
@@ -348,7 +367,12 @@ class Orchestrator:
         )
 
     def _key(self, saga_id: str | None) -> StreamKey:
-        return StreamKey(self._namespace, self._ids.make() if saga_id is None else checked(saga_id))
+        if saga_id is not None:
+            return StreamKey(self._namespace, checked(saga_id))
+        # One that is decided here, where there is any: then nobody else need be asked.
+        keys = (StreamKey(self._namespace, self._ids.make()) for _ in range(MOST_TRIES))
+        own = next(filter(self._engine.shards.holds, keys), None)
+        return own or StreamKey(self._namespace, self._ids.make())
 
     def _encode(self, value: object) -> bytes:
         try:

@@ -1,340 +1,185 @@
-"""The receiver: brings records that came in to the instances that they are for, and parks those that are for nobody.
+"""The receiver: takes what other processes, or applications, put into the inbox for instances that are held here.
 
 Rules
-- Nothing is let go of before it is durable: a reply in its stream, a start in its, all else among the parked. What
-  passes by itself (the store is away, there is no room) is raised, so that the record comes again; nothing else is, so
-  no record blocks those behind it.
-- A record for an instance that is not there *yet* waits among the parked, up to a time and a number, and is brought as
-  soon as the log shows that the instance began. After that time a person decides.
-- A parked record can be replayed: it is read again, by the rules of now, and goes the same way as when it came.
-It does not: consume, read records (an adapter's function does), or decide what a reply leads to.
+- A row is in hand from its reading until it is gone from the inbox; rows for one instance are decided in their order.
+  A row leaves in the transaction that stores what followed from it, or alone when nothing did. After a crash in
+  between it is still there, and whoever holds the shard then decides it.
+- A no is for the sender. Where nobody waits, one of the rules to a start or a signal, or what this process cannot read
+  or does not have the definition for, is parked with the reason: left in the inbox for a person. It harms nobody else.
+- No more than a limit is in hand; what waits longer waits in the inbox.
+The verb is `run_once`; the loop around it only waits.
+It does not: decide.
 """
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import timedelta
+from functools import partial
 from typing import Final
 
-from amends.application.errors import (
-    ActRefused,
-    DefinitionUnknown,
-    NoSuchSaga,
-    NotEncodable,
-    NotRunning,
-    Overloaded,
-    SagaConflict,
-    SagaIdInvalid,
-    SagaUnknown,
-)
-from amends.application.follower import Followed, Listener
-from amends.application.late_replies import record_event, record_reply
-from amends.application.orchestrator import Orchestrator
-from amends.ports import Clock, StoreError
-from amends.ports.intake import (
-    Content,
-    EventCame,
-    Foreign,
-    Outcome,
-    OwnMessage,
-    Read,
-    Record,
-    ReplyCame,
-    StartCame,
-    Unreadable,
-)
-from amends.ports.parked import Parked, ParkedState, ParkedStore, parked_id
+from amends.application.errors import AmendsError, DefinitionUnknown, NotRunning
+from amends.application.handover import Moved
+from amends.application.inbox_row import BadRow, Canonical, accepted, ask_of, refused
+from amends.application.instance import Ask
+from amends.application.patience import Patience
+from amends.application.registry import Registry
+from amends.application.shards import Shards
+from amends.core.state import State
+from amends.ports import Handled, InboxRow, SharedStore, StoreError, StreamKey
 
-__all__ = ["NotParked", "Parked", "Receiver"]
+log = logging.getLogger("amends.inbox")
 
-log = logging.getLogger("amends.receiver")
-
-PASSING: Final = (StoreError, NotRunning, Overloaded)
-"""What passes by itself, or ends with this process: the record comes again."""
-WAITS: Final = timedelta(hours=1)
-MOST_WAITING: Final = 10_000
-NO_SAGA: Final = "no-saga"
-LOOK: Final = 5.0
-"""Seconds between two looks at what has waited for too long."""
-PAGE: Final = 500
-
-
-class NotParked(Exception):
-    """There is no such record, or it is settled already."""
-
-
-class _Nobody(Exception):
-    """A record is for nobody, and why."""
-
-    def __init__(self, code: str, reason: str, *, saga_id: str = "") -> None:
-        super().__init__(reason)
-        self.code = code
-        self.saga_id = saga_id
+POLL: Final = 0.5
+MOST_IN_HAND: Final = 500
+FOR_PEOPLE: Final = frozenset({"start", "signal"})
+"""What was put by an application, and was refused, is worth a person's look."""
 
 
 class Receiver:
-    """Takes records for one orchestrator; `beginnings` follows the log, to know which instances have begun."""
+    """One per engine on a shared store."""
 
     def __init__(
         self,
-        orchestrator: Orchestrator,
+        store: SharedStore,
+        shards: Shards,
+        registry: Registry,
+        canonical: Canonical,
+        patience: Patience,
         *,
-        read: Read,
-        parked: ParkedStore,
-        clock: Clock,
-        waits: timedelta = WAITS,
-        most_waiting: int = MOST_WAITING,
+        take: Callable[[StreamKey, Ask], Awaitable[State]],
     ) -> None:
-        """Read records with `read`; one for an instance that is not there waits for `waits`."""
-        self._orchestrator = orchestrator
-        self._read = read
-        self._parked = parked
-        self._clock = clock
-        self._waits = waits
-        self._most_waiting = most_waiting
-        self._waiting: dict[str, set[str]] = {}
-        self._outcomes: Counter[tuple[str, Outcome]] = Counter()
-        self._watch: asyncio.Task[None] | None = None
-        self._beginnings = _Beginnings(self)
+        """Read the inbox of `store` for `shards`; `take` decides and answers as it would any caller."""
+        self._store = store
+        self._shards = shards
+        self._registry = registry
+        self._canonical = canonical
+        self._patience = patience
+        self._take = take
+        self._in_hand: set[int] = set()
+        self._last: dict[StreamKey, asyncio.Task[None]] = {}
+        self._handled: list[Handled] = []
+        self._parked: list[tuple[int, str]] = []
+        self._wake = asyncio.Event()
+        self._loose_ends = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.parked = 0
+        """How many rows were left to a person since the opening."""
 
     @property
-    def parked(self) -> ParkedStore:
-        """What was parked."""
-        return self._parked
+    def in_hand(self) -> int:
+        """Return how many rows are being decided."""
+        return len(self._in_hand)
 
-    @property
-    def outcomes(self) -> Mapping[tuple[str, Outcome], int]:
-        """How many records came to what, by topic and outcome, since this process began."""
-        return self._outcomes
+    def start(self) -> None:
+        """Begin to look."""
+        for work in (self._run(), self._tie_up()):
+            task = asyncio.create_task(work, name="amends-receiver")
+            self._tasks.add(task)
 
-    async def open(self) -> None:
-        """Open the parked records and find those that wait."""
-        await self._parked.open()
-        after = 0
-        while page := await self._parked.find(states=("waiting",), after=after, limit=PAGE):
-            for each in page:
-                self._waiting.setdefault(each.saga_id, set()).add(each.id)
-            after = page[-1].number
-        self._watch = asyncio.create_task(self._watch_time(), name="amends-receiver")
+    def rows_came(self, shards: frozenset[int] | None = None) -> None:
+        """Look soon, if it is for shards that are held."""
+        if shards is None or not shards.isdisjoint(self._shards.held):
+            self._wake.set()
 
-    async def close(self) -> None:
-        """Let go. Closing twice is harmless."""
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
-        await self._parked.close()
+    async def stop(self) -> None:
+        """Look no more; what is in hand and not stored is still in the inbox."""
+        tasks = [*self._tasks, *self._last.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def take(self, record: Record) -> Outcome:
-        """Bring a record to whom it is for, or park it; return what became of it.
+    async def run_once(self) -> int:
+        """Take what waits, as far as there is room; return how many rows that was."""
+        held, room = self._shards.held, MOST_IN_HAND - len(self._in_hand)
+        if not held or room <= 0:
+            return 0
+        rows = await self._store.inbox().waiting(held, in_hand=self._in_hand, limit=room)
+        for row in rows:
+            if row.number not in self._in_hand:
+                self._in_hand.add(row.number)
+                before = self._last.get(row.key)
+                task = asyncio.create_task(self._handle(row, before), name="amends-inbox-row")
+                self._last[row.key] = task
+        return len(rows)
 
-        Raises:
-            StoreError, NotRunning, Overloaded: nothing became of it yet; it is to come again.
-        """
-        outcome = await self._taken(record)
-        self._outcomes[record.topic, outcome] += 1
-        return outcome
-
-    async def _taken(self, record: Record) -> Outcome:
-        try:
-            return await self._bring(self._content(record))
-        except PASSING:
-            raise
-        except _Nobody as nobody:
-            return await self._park(record, nobody)
-        except Exception as error:  # whatever it is, it must not block the records behind it
-            log.exception("a record of %s cannot be taken", record.topic)
-            return await self._park(record, _Nobody("defect", f"{type(error).__name__}: {error}"[:200]))
-
-    def _content(self, record: Record) -> Content:
-        return self._read(record)
-
-    async def _bring(self, content: Content) -> Outcome:
-        match content:
-            case OwnMessage():
-                return "own"
-            case Foreign():
-                return "foreign"
-            case Unreadable(code, reason, saga_id):
-                raise _Nobody(code, reason, saga_id=saga_id)
-            case ReplyCame(reply):
-                if reply.namespace != self._orchestrator.namespace:
-                    raise _Nobody("namespace", f"this service does not serve {reply.namespace[:100]!r}")
-                return await self._answer(content, reply.saga_id)
-            case EventCame():
-                return await self._answer(content, content.saga_id)
-            case StartCame():
-                return await self._start(content)
-
-    async def _answer(self, content: ReplyCame | EventCame, saga_id: str) -> Outcome:
-        engine, namespace = self._orchestrator.engine, self._orchestrator.namespace
-        try:
-            if isinstance(content, ReplyCame):
-                verdict = await record_reply(engine, content.reply)
-            else:
-                verdict = await record_event(engine, namespace, content)
-        except DefinitionUnknown as error:
-            raise _Nobody("no-definition", str(error), saga_id=saga_id) from error
-        except SagaUnknown as error:
-            raise _Nobody(NO_SAGA, f"there is no saga {saga_id!r} yet", saga_id=saga_id) from error
-        except ActRefused as error:
-            raise _Nobody(error.code, str(error), saga_id=saga_id) from error
-        if verdict == "unknown":
-            raise _Nobody(
-                "unknown-command", f"saga {saga_id!r} has issued nothing that this answers", saga_id=saga_id
-            )
-        return verdict
-
-    async def _start(self, start: StartCame) -> Outcome:
-        try:
-            begun = await self._orchestrator.begin(start.saga, start.data, saga_id=start.saga_id)
-        except SagaConflict as error:
-            raise _Nobody("conflict", str(error), saga_id=start.saga_id) from error
-        except (ActRefused, SagaIdInvalid, NotEncodable, NoSuchSaga) as error:
-            raise _Nobody("bad-start", str(error)[:200], saga_id=start.saga_id) from error
-        return "recorded" if begun.is_new else "duplicate"
-
-    # --- parking ---
-
-    async def _park(self, record: Record, nobody: _Nobody) -> Outcome:
-        waits = nobody.code == NO_SAGA and len(self._waiting) < self._most_waiting
-        now = self._clock.now()
-        state: ParkedState = "waiting" if waits else "parked"
-        made = Parked(
-            id=parked_id(record),
-            record=record,
-            namespace=self._orchestrator.namespace,
-            saga_id=nobody.saga_id,
-            code=nobody.code,
-            reason=str(nobody),
-            state=state,
-            parked_at=now,
-            until=now + self._waits if waits else None,
-        )
-        if not await self._parked.put(made):
-            return "duplicate"
-        if not waits:
-            where = f"{record.topic}[{record.partition}]@{record.offset}"
-            log.warning("parked %s: %s, %s", where, nobody.code, nobody)
-            return "parked"
-        self._waiting.setdefault(nobody.saga_id, set()).add(made.id)
-        # It may have begun after it was looked for, and before anybody knew that something waits for it.
-        return "recorded" if await self._is_there(nobody.saga_id) else "waiting"
-
-    async def _is_there(self, saga_id: str) -> bool:
-        try:
-            await self._orchestrator.get(saga_id)
-        except SagaUnknown:
-            return False
-        await self._bring_waiting(saga_id)
-        return True
-
-    @property
-    def beginnings(self) -> Listener:
-        """What tells this receiver which instances have begun."""
-        return self._beginnings
-
-    async def look(self) -> None:
-        """Bring what waits to those instances that are there by now."""
-        for saga_id in list(self._waiting):
-            await self._is_there(saga_id)
-
-    async def began(self, piece: Sequence[Followed]) -> None:
-        """Bring what waited to those instances that have begun."""
-        if not self._waiting:
-            return
-        for followed in piece:
-            key = followed.transition.key
-            began = followed.transition.position == 1 and key.namespace == self._orchestrator.namespace
-            if began and key.saga_id in self._waiting:
-                await self._bring_waiting(key.saga_id)
-
-    async def _bring_waiting(self, saga_id: str) -> None:
-        for each in sorted(self._waiting.pop(saga_id, ())):
-            found = await self._parked.get(each)
-            if found is not None and found.state == "waiting":
-                await self._again(found, by="amends", note="the instance began")
-
-    async def _again(self, found: Parked, *, by: str, note: str) -> Outcome:
-        """Read a parked record once more, and settle it by what it comes to now."""
-        now = self._clock.now()
-        try:
-            outcome = await self._bring(self._content(found.record))
-        except _Nobody as nobody:
-            if found.state == "waiting" or nobody.code != found.code:
-                await self._parked.settle(
-                    found.id, "parked", by=by, note=f"{note}; {nobody}", at=now, code=nobody.code
-                )
-            return "parked"
-        await self._parked.settle(found.id, "replayed", by=by, note=note, at=now)
-        self._outcomes[found.record.topic, outcome] += 1
-        return outcome
-
-    # --- what people do ---
-
-    async def replay(self, wanted: str, *, by: str, reason: str) -> Outcome:
-        """Take a parked record as if it came now; it stays parked when it is still for nobody.
-
-        Raises:
-            NotParked: there is none of this id that is not settled.
-        """
-        return await self._again(await self._open_one(wanted), by=by, note=reason)
-
-    async def discard(self, wanted: str, *, by: str, reason: str) -> None:
-        """Note that nothing is to become of a parked record.
-
-        Raises:
-            NotParked: there is none of this id that is not settled.
-        """
-        found = await self._open_one(wanted)
-        await self._parked.settle(found.id, "discarded", by=by, note=reason, at=self._clock.now())
-        self._waiting.get(found.saga_id, set()).discard(found.id)
-
-    async def _open_one(self, wanted: str) -> Parked:
-        found = await self._parked.get(wanted)
-        if found is None:
-            raise NotParked(f"no record {wanted[:100]!r} is parked")
-        if found.state not in {"waiting", "parked"}:
-            raise NotParked(f"the record was {found.state} by {found.by}: {found.note}")
-        return found
-
-    # --- time ---
-
-    async def expire(self) -> int:
-        """Hand what has waited for too long to a person; return how many."""
-        now, after, expired = self._clock.now(), 0, 0
-        while page := await self._parked.find(states=("waiting",), after=after, limit=PAGE):
-            for each in page:
-                if each.until is None or each.until <= now:
-                    note = "no instance of this id began in time"
-                    expired += await self._parked.settle(each.id, "parked", by="amends", note=note, at=now)
-                    self._waiting.pop(each.saga_id, None)
-            after = page[-1].number
-        return expired
-
-    async def _watch_time(self) -> None:
+    async def _run(self) -> None:
+        away = False
         while True:
-            await asyncio.sleep(LOOK)
-            if self._waiting:
-                with suppress(StoreError):
-                    await self.expire()
+            self._wake.clear()
+            try:
+                found = await self.run_once()
+            except Exception as error:
+                if not away:
+                    log.warning("the inbox waits: %s", error, exc_info=not isinstance(error, StoreError))
+                away, found = True, 0
+            else:
+                away = False
+            if not found:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL):
+                        await self._wake.wait()
+            elif len(self._in_hand) >= MOST_IN_HAND:
+                await asyncio.wait(self._last.values(), return_when=asyncio.FIRST_COMPLETED)
 
+    async def _handle(self, row: InboxRow, before: "asyncio.Task[None] | None") -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        is_gone = True
+        try:
+            is_gone = await self._decided(row)
+        finally:
+            if is_gone:
+                self._in_hand.discard(row.number)
+            if self._last.get(row.key) is asyncio.current_task():
+                del self._last[row.key]
 
-class _Beginnings:
-    """Follows the log for a receiver."""
+    async def _decided(self, row: InboxRow) -> bool:
+        """Decide a row; False when it is still to be taken out of the inbox."""
+        try:
+            ask = ask_of(row, self._registry, self._canonical)
+            state = await self._take(row.key, ask)
+        except (Moved, NotRunning, StoreError):
+            # Whoever holds it now, or this process later, finds it in the inbox.
+            return True
+        except AmendsError as error:
+            self._refused(row, error)
+            return False
+        except Exception as error:
+            log.exception("inbox row %d for saga %s cannot be decided", row.number, row.key.saga_id)
+            self._refused(row, BadRow(repr(error)))
+            return False
+        if ask.is_stored:
+            return True
+        self._handled.append(accepted(row.number, state.position, is_new=False))
+        self._loose_ends.set()
+        return False
 
-    name = "receiver"
+    def _refused(self, row: InboxRow, error: AmendsError) -> None:
+        if row.is_awaited:
+            self._handled.append(refused(row.number, error))
+        elif isinstance(error, BadRow | DefinitionUnknown) or row.kind in FOR_PEOPLE:
+            log.warning("inbox row %d for saga %s is parked: %s", row.number, row.key.saga_id, error)
+            self._parked.append((row.number, str(error)))
+            self.parked += 1
+        else:
+            log.info("saga %s: %s", row.key.saga_id, error)
+            self._handled.append(refused(row.number, error))
+        self._loose_ends.set()
 
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
-
-    async def begin(self, end: int) -> int:
-        """Follow from now on; what began before is found by looking."""
-        await self._receiver.look()
-        return end
-
-    async def take(self, piece: Sequence[Followed]) -> None:
-        """Have brought what waited."""
-        await self._receiver.began(piece)
+    async def _tie_up(self) -> None:
+        """Take rows out of the inbox of which nothing followed, several at a time."""
+        while True:
+            await self._loose_ends.wait()
+            self._loose_ends.clear()
+            handled, self._handled = self._handled, []
+            parked, self._parked = self._parked, []
+            inbox = self._store.inbox()
+            try:
+                if handled:
+                    await self._patience.ask(partial(inbox.settle, handled))
+                if parked:
+                    await self._patience.ask(partial(inbox.park, parked))
+            except Exception:
+                log.exception("%d inbox rows cannot be settled", len(handled) + len(parked))
+            self._in_hand.difference_update(number for number, _ in (*handled, *parked))

@@ -9,16 +9,20 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from amends.application.arrivals import Arrivals
 from amends.application.errors import NotRunning
 from amends.application.feed import Feed
 from amends.application.follower import Follower, Listener
 from amends.application.metrics import Meter
-from amends.application.orchestrator import Orchestrator, ParticipantView
+from amends.application.orchestrator import Orchestrator
+from amends.application.participants import ParticipantView
 from amends.application.projector import Projector
 from amends.application.queries import Queries
-from amends.application.receiver import Receiver
-from amends.ports import ReadModel
+from amends.ports import SHARDS, ReadModel
 from amends.ports.intake import Intake
+
+POLL = 0.2
+"""Seconds after which it is looked for what other processes committed."""
 
 
 class Gauges(NamedTuple):
@@ -38,13 +42,23 @@ class Gauges(NamedTuple):
     is_ready: bool
     troubles: dict[str, str]
     """What keeps records from being read or written just now, by the name of the way."""
+    members: int
+    """Processes that share the store, this one among them."""
+    shards: int
+    """Of 64, those whose instances this process decides."""
+    sent: int
+    """Triggers on their way to other processes, or waiting for their answer."""
+    received: int
+    """Triggers out of the inbox that are being decided."""
+    parked: int
+    """Triggers in the inbox that were left to a person, since opening."""
 
 
 class Incoming(NamedTuple):
     """Where records come in, and what brings them to their instances."""
 
     intake: Intake
-    receiver: Receiver
+    arrivals: Arrivals
 
 
 class Service:
@@ -62,11 +76,11 @@ class Service:
         self._incoming = incoming
         self._read_model = read_model
         store, namespace = orchestrator.store, orchestrator.namespace
-        self._follower = Follower(store)
+        self._follower = Follower(store, poll=POLL if orchestrator.engine.shards.is_shared else None)
         self._meter = Meter(store)
         self._listeners: list[Listener] = [self._meter]
         if incoming is not None:
-            self._listeners.append(incoming.receiver.beginnings)
+            self._listeners.append(incoming.arrivals.beginnings)
         self._queries: Queries | None = None
         if read_model is not None:
             projector = Projector(store, read_model)
@@ -107,9 +121,9 @@ class Service:
         return self._meter
 
     @property
-    def receiver(self) -> Receiver | None:
+    def arrivals(self) -> Arrivals | None:
         """What brings records to their instances; None when none come in."""
-        return None if self._incoming is None else self._incoming.receiver
+        return None if self._incoming is None else self._incoming.arrivals
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -126,11 +140,13 @@ class Service:
             self._orchestrator.engine.check_running()
         except Exception:  # noqa: BLE001  whatever stopped it, it cannot be used
             return False
-        return self._opened is not None
+        sharing = self._orchestrator.engine.sharing
+        return self._opened is not None and not (sharing and sharing.leases.is_away)
 
     def gauges(self) -> Gauges:
         """Return how things stand now."""
         engine = self._orchestrator.engine
+        sharing = engine.sharing
         return Gauges(
             live=engine.live,
             waiting=engine.waiting,
@@ -140,6 +156,11 @@ class Service:
             lag={listener.name: self._follower.lag(listener) for listener in self._listeners},
             is_ready=self.is_ready,
             troubles=self.troubles,
+            members=sharing.leases.members if sharing else 1,
+            shards=len(engine.shards.held) if sharing else SHARDS,
+            sent=sharing.sender.waiting if sharing else 0,
+            received=sharing.receiver.in_hand if sharing else 0,
+            parked=sharing.receiver.parked if sharing else 0,
         )
 
     async def __aenter__(self) -> Self:
@@ -161,12 +182,12 @@ class Service:
             engine.timers.on_fired = self._meter.fired
             stack.push_async_callback(self._follower.stop)
             if self._incoming is not None:
-                stack.push_async_callback(self._incoming.receiver.close)
-                await self._incoming.receiver.open()
+                stack.push_async_callback(self._incoming.arrivals.close)
+                await self._incoming.arrivals.open()
             await self._follower.start(*self._listeners)
             if self._incoming is not None:
                 stack.push_async_callback(self._incoming.intake.stop)
-                await self._incoming.intake.start(self._incoming.receiver.take)
+                await self._incoming.intake.start(self._incoming.arrivals.take)
             self._opened = stack.pop_all()
         return self
 

@@ -1,16 +1,23 @@
-"""What Amends needs from outside, as Protocols: an event store, a read model, a transport, a
-door for callbacks, a clock.
+"""What Amends needs from outside, as Protocols: an event store, what a shared one has
+besides, a read model, a transport, a door for callbacks, a clock, an application's connection.
 
 Rules: a port speaks in the core's words and in plain values; each has one behavioural suite that every adapter runs.
 It does not: import a technology, an adapter, or asyncio.
 """
 
 from amends.ports.callback import CallbackDoor, CallbackReply, Deliver, Verdict
+from amends.ports.caller import (
+    AwaitedConnection,
+    BlockingConnection,
+    Deposit,
+    NotInTransaction,
+)
 from amends.ports.clock import Clock
 from amends.ports.event_store import (
     Append,
     DefinitionNote,
     EventStore,
+    Handled,
     IndexChange,
     KeepIndex,
     Logged,
@@ -29,9 +36,20 @@ from amends.ports.read_model import (
     SagaQuery,
     SagaSummary,
 )
+from amends.ports.shared_store import (
+    SHARDS,
+    Inbox,
+    InboxRow,
+    Membership,
+    News,
+    SharedStore,
+    Standing,
+    shard_of,
+)
 from amends.ports.store_errors import (
     StoreCorrupt,
     StoreError,
+    StoreFenced,
     StoreFull,
     StoreHeld,
     StoreNewer,
@@ -39,11 +57,14 @@ from amends.ports.store_errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-from amends.ports.transport import Binding, Described, Transport
+from amends.ports.transport import Binding, Described, Knows, Transport
 
 __all__ = [
+    "SHARDS",
     "Append",
+    "AwaitedConnection",
     "Binding",
+    "BlockingConnection",
     "CallbackDoor",
     "CallbackReply",
     "Checkpoint",
@@ -51,11 +72,19 @@ __all__ = [
     "Count",
     "DefinitionNote",
     "Deliver",
+    "Deposit",
     "Described",
     "EventStore",
+    "Handled",
+    "Inbox",
+    "InboxRow",
     "IndexChange",
     "KeepIndex",
+    "Knows",
     "Logged",
+    "Membership",
+    "News",
+    "NotInTransaction",
     "OpenInstance",
     "Place",
     "ReadModel",
@@ -63,8 +92,11 @@ __all__ = [
     "SagaQuery",
     "SagaSummary",
     "SetIndex",
+    "SharedStore",
+    "Standing",
     "StoreCorrupt",
     "StoreError",
+    "StoreFenced",
     "StoreFull",
     "StoreHeld",
     "StoreNewer",
@@ -76,4 +108,5 @@ __all__ = [
     "Transition",
     "Transport",
     "Verdict",
+    "shard_of",
 ]

@@ -115,7 +115,7 @@ async def test_each_row_comes_to_what_the_table_says() -> None:
             await at.intake.until(at.written)
             (place,) = set(at.intake.outcomes) - before
             found, said = at.intake.outcomes[place], ""
-            parked = await at.receiver.parked.find(limit=1000)
+            parked = await at.arrivals.parked.find(limit=1000)
             for each in parked:
                 record = each.record
                 if (record.topic, record.partition, record.offset) == place:
@@ -134,7 +134,7 @@ async def test_avro_bytes_are_shown_in_hex() -> None:
     async with world() as at:
         await at.write(at.held, AVRO, key=b"o-1")
         await at.intake.until(1)
-        (parked,) = await at.receiver.parked.find()
+        (parked,) = await at.arrivals.parked.find()
         assert parked.reason == "not JSON but, it seems, Avro; it begins with 00 00 00 00 07 06 61 62 63"
         assert parked.record.value == AVRO
 
@@ -161,7 +161,7 @@ async def test_59_ten_thousand_times_the_same_has_one_effect() -> None:
         await at.intake.until(10_001)
         taken = [said for (topic, _p, _o), said in at.intake.outcomes.items() if topic == at.held]
         assert (taken.count("recorded"), taken.count("duplicate")) == (1, 9_999)
-        assert at.receiver.outcomes[at.held, "duplicate"] == 9_999, "and is counted"
+        assert at.arrivals.outcomes[at.held, "duplicate"] == 9_999, "and is counted"
         events = await at.amends.events("o-1")
         assert [event.type for event in events].count("ReplyRecorded") == 1
 
@@ -194,9 +194,9 @@ async def test_62_a_full_replay_has_no_new_effect() -> None:
         group = f"{at.name}-again"
         cluster = KafkaCluster(at.address, at.bindings, group=group, replies=at.replies, partitions=0)
         again = Counting(cluster)
-        await again.start(at.receiver.take)
+        await again.start(at.arrivals.take)
         await again.until(5)
         await again.stop()
         assert set(again.outcomes.values()) == {"duplicate"}
         assert (await at.amends.get("o-1")).position == position
-        assert len(await at.receiver.parked.find()) == 1
+        assert len(await at.arrivals.parked.find()) == 1

@@ -78,7 +78,7 @@ async def all_end(at: World, services: Services) -> None:
     for number in range(0, SAGAS, 10):
         events = [event.type for event in await at.amends.events(f"o-{number}")]
         assert events.count("ReplyRecorded") == 3, "each answer counts once"
-    assert not [each for each in await at.receiver.parked.find() if each.state != "replayed"]
+    assert not [each for each in await at.arrivals.parked.find() if each.state != "replayed"]
 
 
 async def test_a_broker_that_is_killed_and_comes_back_costs_time_and_nothing_else(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ async def test_members_that_come_and_go_lose_nothing() -> None:
                 partitions=0,
             )
             at.rebalanced.clear()
-            await other.start(at.receiver.take)
+            await other.start(at.arrivals.take)
             async with asyncio.timeout(60):
                 await at.rebalanced.wait()
             await other.stop()

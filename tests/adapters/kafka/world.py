@@ -25,8 +25,8 @@ from amends import (
 )
 from amends.adapters.kafka import Address, KafkaCluster, KafkaSender, driver, make_topics
 from amends.adapters.memory.parked import MemoryParkedStore
+from amends.application.arrivals import Arrivals
 from amends.application.orchestrator import SystemClock
-from amends.application.receiver import Receiver
 from amends.application.service import Incoming, Service
 from amends.core.effect import command_id
 from amends.ports import EventStore
@@ -156,8 +156,8 @@ class World:
         self.bindings, self.cluster = bindings, cluster
         self.intake = Counting(cluster)
         self.amends = Orchestrator(sagas=[SEND], store=store, participants=cluster.transports)
-        self.receiver = Receiver(self.amends, read=cluster.read, parked=parked, clock=SystemClock())
-        self.service = Service(self.amends, incoming=Incoming(self.intake, self.receiver))
+        self.arrivals = Arrivals(self.amends, read=cluster.read, parked=parked, clock=SystemClock())
+        self.service = Service(self.amends, incoming=Incoming(self.intake, self.arrivals))
         self.other = KafkaSender(address)
         self.written = 0
 

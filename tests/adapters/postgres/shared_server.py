@@ -6,6 +6,8 @@ It does not: start anything before it is asked for (`tests/adapters/shared.py` s
 
 import uuid
 
+import psycopg
+
 from servers import postgresql
 from tests.adapters.shared import Shared
 
@@ -21,3 +23,11 @@ def server() -> postgresql.Server:
 def new_schema() -> str:
     """Return a name that nobody has used."""
     return f"t_{uuid.uuid4().hex[:16]}"
+
+
+def new_database() -> str:
+    """Return the address of a database that nobody has used."""
+    name = f"d_{uuid.uuid4().hex[:16]}"
+    with psycopg.connect(server().local_address, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return server().local_address.replace("/amends?", f"/{name}?")

@@ -20,7 +20,8 @@ from amends.adapters.postgres.faults import corrupt
 from amends.ports.store_errors import StoreNewer, StoreOlder
 
 LOCK_CLASS: Final = 0x414D4E44
-"""The first half of this program's advisory locks; the second is 0 for migrating and a schema's number for its hold."""
+"""The first half of this program's advisory locks; the second is 0 for migrating and a schema's number for its hold.
+A member's own lock has the schema's number first, and its token second."""
 
 
 class Migration(NamedTuple):
@@ -46,26 +47,38 @@ def known_migrations() -> tuple[Migration, ...]:
     )
 
 
-async def check_applied(link: Link, address: Address) -> int:
-    """Refuse tables that these migrations did not build; return how many of them have been applied.
+async def is_complete(link: Link, address: Address) -> bool:
+    """Tell whether all migrations of this version have been applied.
+
+    Raises:
+        StoreNewer, StoreCorrupt: the tables are not those of this version.
+    """
+    return not await check_applied(link, address)
+
+
+async def check_applied(link: Link, address: Address) -> list[Migration]:
+    """Refuse tables that these migrations did not build; return those that are still to be applied, in order.
+
+    What is missing need not be at the end: a number stands for one change, and changes do not build on each other's
+    numbers being consecutive.
 
     Raises:
         StoreNewer: there are migrations that this version does not know.
         StoreCorrupt: they were built by other files of the same numbers.
     """
-    applied = await link.fetch(statements.APPLIED_MIGRATIONS)
+    applied = [tuple(note) for note in await link.fetch(statements.APPLIED_MIGRATIONS)]
     known = known_migrations()
-    if applied and applied[-1]["number"] > known[-1].number:
+    if applied and applied[-1][0] > known[-1].number:
         raise StoreNewer(
-            f"{address} was written by a newer version of Amends (its schema is {applied[-1]['number']}, this version "
+            f"{address} was written by a newer version of Amends (its schema is {applied[-1][0]}, this version "
             f"knows {known[-1].number}); install that version, it is never downgraded."
         )
-    for migration, note in zip(known, applied, strict=False):
-        if (migration.number, migration.name, migration.checksum) != tuple(note):
-            raise corrupt(
-                address, f"its tables were not built by migration {migration.name} as it is known here"
-            )
-    return len(applied)
+    notes = {(each.number, each.name, each.checksum) for each in known}
+    for note in applied:
+        if note not in notes:
+            raise corrupt(address, f"its tables were not built by migration {note[1]} as it is known here")
+    numbers = {note[0] for note in applied}
+    return [each for each in known if each.number not in numbers]
 
 
 async def check_complete(link: Link, address: Address) -> None:
@@ -74,12 +87,10 @@ async def check_complete(link: Link, address: Address) -> None:
     Raises:
         StoreOlder: they are.
     """
-    applied, known = await check_applied(link, address), known_migrations()
-    if applied < len(known):
+    if missing := await check_applied(link, address):
         raise StoreOlder(
-            f"{address} was written by an older version of Amends (its schema is {applied}, this version reads "
-            f"{known[-1].number}); open it with this version once to run it, which migrates it, or read it with the "
-            "version that wrote it."
+            f"{address} was written by an older version of Amends (its schema lacks {missing[0].name}); open it with "
+            "this version once to run it, which migrates it, or read it with the version that wrote it."
         )
 
 
@@ -96,7 +107,7 @@ async def apply_missing(link: Link, address: Address, *, is_new: bool) -> list[s
         await link.fetchval(statements.LOCK_MIGRATIONS, LOCK_CLASS)
         if is_new:
             await link.execute(statements.CREATE_MIGRATION_TABLE)
-        missing = known_migrations()[await check_applied(link, address) :]
+        missing = await check_applied(link, address)
         for migration in missing:
             await link.execute(migration.script)
             note = (migration.number, migration.name, migration.checksum)

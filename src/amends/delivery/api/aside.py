@@ -2,14 +2,14 @@
 
 Rules: bytes are shown as base64, and as text where they are UTF-8, cut at 4,096 characters. What a person does carries
 who and why, and is kept with the record.
-It does not: judge whether a record can be taken (the receiver does).
+It does not: judge whether a record can be taken (`Arrivals` does).
 """
 
 import base64
 
 from aiohttp import web
 
-from amends.application.receiver import NotParked, Parked, Receiver
+from amends.application.arrivals import Arrivals, NotParked, Parked
 from amends.delivery.api import render
 from amends.delivery.api.call import Call
 from amends.delivery.api.documents import ActBody, ParkedDocument
@@ -24,7 +24,7 @@ LONGEST_TEXT = 4_096
 async def find(call: Call) -> web.StreamResponse:
     """List parked records in the order in which they were parked."""
     limit = call.query.get("limit", PAGE)
-    found = await _receiver(call).parked.find(
+    found = await _arrivals(call).parked.find(
         states=tuple(call.query.get("state", ())),
         namespace=call.door.orchestrator.namespace,
         saga_id=call.query.get("saga_id", ""),
@@ -47,7 +47,7 @@ async def replay(call: Call) -> web.StreamResponse:
     said = await call.body(ActBody)
     wanted = await _found(call)
     try:
-        await _receiver(call).replay(wanted.id, by=said.by, reason=said.reason)
+        await _arrivals(call).replay(wanted.id, by=said.by, reason=said.reason)
     except NotParked as settled:
         raise Problem("refused", str(settled), refusal="not-parked") from settled
     return render.document(_shown(await _found(call)))
@@ -58,22 +58,22 @@ async def discard(call: Call) -> web.StreamResponse:
     said = await call.body(ActBody)
     wanted = await _found(call)
     try:
-        await _receiver(call).discard(wanted.id, by=said.by, reason=said.reason)
+        await _arrivals(call).discard(wanted.id, by=said.by, reason=said.reason)
     except NotParked as settled:
         raise Problem("refused", str(settled), refusal="not-parked") from settled
     return render.document(_shown(await _found(call)))
 
 
-def _receiver(call: Call) -> Receiver:
-    receiver = call.service.receiver
-    if receiver is None:
+def _arrivals(call: Call) -> Arrivals:
+    arrivals = call.service.arrivals
+    if arrivals is None:
         raise Problem("not-found", "no records come in here: kafka.bindings names no file")
-    return receiver
+    return arrivals
 
 
 async def _found(call: Call) -> Parked:
     wanted = call.path["id"]
-    found = await _receiver(call).parked.get(wanted)
+    found = await _arrivals(call).parked.get(wanted)
     if found is None:
         raise Problem("not-found", f"no record {excerpt(wanted)!r} is parked")
     return found

@@ -9,6 +9,7 @@ It does not: count (`application/metrics.py` does).
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from amends.application.breakers import Stage
 from amends.application.metrics import Histogram
 from amends.application.service import Gauges, Service
 
@@ -42,6 +43,14 @@ METRICS: Mapping[str, Metric] = {
     "amends_transitions_total": Metric("counter", "Transitions that were given to the store."),
     "amends_live": Metric("gauge", "Instances in memory."),
     "amends_waiting": Metric("gauge", "Callers that wait for room."),
+    "amends_breaker_open": Metric(
+        "gauge",
+        "1 while a participant's breaker is open or half-open, 0.5 while it recovers, by participant.",
+    ),
+    "amends_breaker_trips_total": Metric("counter", "How often a breaker opened by itself, by participant."),
+    "amends_commands_held_total": Metric(
+        "counter", "Commands that could not go at once, by participant and what was in their way."
+    ),
     "amends_commands_waiting": Metric("gauge", "Commands that wait for their turn, by participant."),
     "amends_commands_in_flight": Metric(
         "gauge", "Commands that were sent and are not answered, by participant."
@@ -53,6 +62,11 @@ METRICS: Mapping[str, Metric] = {
     "amends_parked": Metric("gauge", "Records that are kept aside, by state."),
     "amends_trouble": Metric("gauge", "1 for a way on which records wait, by the binding, or intake."),
     "amends_ready": Metric("gauge", "1 while work may come."),
+    "amends_members": Metric("gauge", "Processes that share the store, this one among them."),
+    "amends_shards": Metric("gauge", "Shards that this process decides; all processes' together are 64."),
+    "amends_inbox_sent": Metric("gauge", "Triggers on their way to other processes."),
+    "amends_inbox_received": Metric("gauge", "Triggers of other processes that are being decided."),
+    "amends_inbox_parked_total": Metric("counter", "Rows of the inbox that were left to a person."),
     "amends_connections": Metric("gauge", "Open connections of clients."),
 }
 
@@ -133,30 +147,50 @@ def _of_engine(service: Service, gauges: Gauges) -> dict[str, list[str]]:
             _line("amends_log_lag", {"listener": name}, lag) for name, lag in sorted(gauges.lag.items())
         ],
         "amends_ready": [_line("amends_ready", {}, int(gauges.is_ready))],
+        "amends_members": [_line("amends_members", {}, gauges.members)],
+        "amends_shards": [_line("amends_shards", {}, gauges.shards)],
+        "amends_inbox_sent": [_line("amends_inbox_sent", {}, gauges.sent)],
+        "amends_inbox_received": [_line("amends_inbox_received", {}, gauges.received)],
+        "amends_inbox_parked_total": [_line("amends_inbox_parked_total", {}, gauges.parked)],
     }
+
+
+OPENNESS: Mapping[Stage, float] = {"closed": 0, "ramping": 0.5, "half-open": 1, "open": 1}
 
 
 def _of_participants(gauges: Gauges) -> dict[str, list[str]]:
-    return {
-        f"amends_commands_{what}": [
-            _line(f"amends_commands_{what}", {"participant": each.name}, getattr(each, what))
-            for each in gauges.participants
-        ]
-        for what in ("waiting", "in_flight")
+    found: dict[str, list[str]] = {
+        "amends_breaker_open": [],
+        "amends_breaker_trips_total": [],
+        "amends_commands_held_total": [],
+        "amends_commands_waiting": [],
+        "amends_commands_in_flight": [],
     }
+    for each in gauges.participants:
+        labels = {"participant": each.name}
+        for name, value in (
+            ("amends_breaker_open", OPENNESS[each.breaker]),
+            ("amends_breaker_trips_total", each.trips),
+            ("amends_commands_waiting", each.waiting),
+            ("amends_commands_in_flight", each.in_flight),
+        ):
+            found[name].append(_line(name, labels, value))
+        name = "amends_commands_held_total"
+        found[name] += [_line(name, {**labels, "by": what}, n) for what, n in sorted(each.held.items())]
+    return found
 
 
 async def _of_records(service: Service, gauges: Gauges) -> dict[str, list[str]]:
     came, kept = "amends_messages_total", "amends_parked"
     trouble = [_line("amends_trouble", {"way": name}, 1) for name in sorted(gauges.troubles)]
-    receiver = service.receiver
-    if receiver is None:
+    arrivals = service.arrivals
+    if arrivals is None:
         return {came: [], kept: [], "amends_trouble": trouble}
-    states = await receiver.parked.counts()
+    states = await arrivals.parked.counts()
     return {
         came: [
             _line(came, {"topic": topic, "outcome": outcome}, number)
-            for (topic, outcome), number in sorted(receiver.outcomes.items())
+            for (topic, outcome), number in sorted(arrivals.outcomes.items())
         ],
         kept: [_line(kept, {"state": state}, number) for state, number in sorted(states.items())],
         "amends_trouble": trouble,

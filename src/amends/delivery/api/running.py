@@ -33,6 +33,7 @@ from amends.delivery.api.call import Answer, Limits
 from amends.delivery.api.connections import Limits as ConnectionLimits, bound
 from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
+from amends.delivery.api.protections import protection
 from amends.delivery.api.server import Options, Server
 from amends.settings import Settings, SettingsInvalid
 from amends.settings.model import Database
@@ -123,6 +124,8 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
         most_live=saga.most_live,
         most_waiting=saga.most_waiting,
         lane_width=min(saga.lane_width, shares.per_participant),
+        protection=protection(settings),
+        protections={name: protection(settings, settings.microservices[name]) for name in joined.bindings},
         defaults=Defaults(
             timeout=saga.step_timeout, retry=saga.retry.policy(), undo_retry=saga.undo_retry.policy()
         ),
@@ -196,7 +199,10 @@ def _postgres(database: Database) -> Any:
         raise NotServed('database.url: PostgreSQL needs asyncpg: pip install "amends[postgres]"')
     try:
         return bootstrap.postgres(
-            _address(database), connections=database.pool_size, connect_timeout=database.connect_timeout
+            _address(database),
+            connections=database.pool_size,
+            connect_timeout=database.connect_timeout,
+            lease=database.lease,
         )
     except ValueError as error:
         raise NotServed(f"database.url: {error}") from error
@@ -240,6 +246,7 @@ def _transports(
                 headers={header: value.reveal() for header, value in bound_to.headers.items()},
                 callback_url=callback_url,
                 connections=connections,
+                status=bound_to.status,
             )
         except ValueError as error:
             raise NotServed(f"microservices.{name}: {error}") from error
@@ -262,6 +269,7 @@ def _options(settings: Settings, shares: Share) -> Options:
             write_within=max(server.body_timeout, timedelta(seconds=1)).total_seconds(),
         ),
         keys=[key.reveal() for key in server.api_keys],
+        max_request_rate=server.max_request_rate,
         full_errors=server.error_detail == "full",
         log_requests=settings.log.requests,
     )

@@ -48,6 +48,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "discard": ("parked", "discard"),
     "definitions": ("definitions", "definitions"),
     "diagram": ("definitions", "diagram"),
+    "participants": ("participants", "participants"),
     "serve": ("serve", "serve"),
     "lint": ("lint", "lint"),
     "bench": ("bench", "bench"),

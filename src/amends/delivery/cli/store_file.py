@@ -37,6 +37,7 @@ T = TypeVar("T")
 ONLY_A_SERVICE: Final = (
     "a store file has no parked records; ask the service: leave --store out, or give --url"
 )
+CALLS_NOBODY: Final = "from a store file nobody is called; ask the service, with --url"
 NEED: Final = "a change in a store file needs the definition of the saga: give --sagas MODULE:SAGA"
 
 
@@ -114,15 +115,21 @@ class StoreFile:
 
     def definitions(self, name: str | None = None) -> Sequence[Document]:
         async def read(inspection: Inspection) -> list[Document]:
-            return await definitions(inspection, self._namespace, name)
+            return await definitions(inspection, name)
 
         found = self._given() if self._targets else self._look(read)
         found = [each for each in found if name in {None, each["name"]}]
         if name is not None and not found:
             raise Denied(
-                "unknown-saga", f"no saga {name[:40]!r} was begun in this file; give --sagas MODULE:SAGA"
+                "unknown-saga", f"no saga {name[:40]!r} was used on this store; give --sagas MODULE:SAGA"
             )
         return found
+
+    def participants(self) -> Sequence[Document]:
+        raise Denied("refused", CALLS_NOBODY)
+
+    def breaker(self, act: Literal["open", "close"], participant: str, body: Document) -> Document:
+        raise Denied("refused", CALLS_NOBODY)
 
     def diagram(self, name: str, version: int | None) -> str:
         from amends.export.mermaid import flowchart_of_shape

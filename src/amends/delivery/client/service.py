@@ -96,6 +96,13 @@ class Service:
         found: Sequence[Document] = self._document(self._ask("GET", target))["definitions"]
         return found
 
+    def participants(self) -> Sequence[Document]:
+        found: Sequence[Document] = self._document(self._ask("GET", "/v1/participants"))["participants"]
+        return found
+
+    def breaker(self, act: Literal["open", "close"], participant: str, body: Document) -> Document:
+        return self._document(self._ask("POST", f"/v1/participants/{_segment(participant)}/{act}", body))
+
     def diagram(self, name: str, version: int | None) -> str:
         chosen = version or max(each["version"] for each in self.definitions(name))
         answer = self._ask("GET", f"/v1/definitions/{_segment(name)}/{chosen}/diagram", accept="text/plain")

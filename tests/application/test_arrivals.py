@@ -1,4 +1,4 @@
-"""The receiver: what becomes of records, whatever they carry; over every kind of store."""
+"""Arrivals: what becomes of records, whatever they carry; over every kind of store."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -8,7 +8,7 @@ import pytest
 
 from amends import Orchestrator
 from amends.adapters.memory.parked import MemoryParkedStore
-from amends.application.receiver import NotParked, Receiver
+from amends.application.arrivals import Arrivals, NotParked
 from amends.application.service import Incoming, Service
 from amends.core.effect import SendCommand, command_id
 from amends.core.outcome import Accepted, Refused, Succeeded
@@ -83,14 +83,14 @@ class World:
         self.feed = Feeding()
         participants = {**shop.bindings(), "stock": self.stock, "bank": self.bank}
         amends = Orchestrator(sagas=SAGAS, store=store, participants=participants, clock=self.clock)
-        self.receiver = Receiver(
+        self.arrivals = Arrivals(
             amends, read=self.feed.read, parked=MemoryParkedStore(), clock=self.clock, most_waiting=2
         )
         self.amends = amends
-        self.service = Service(amends, incoming=Incoming(self.feed, self.receiver))
+        self.service = Service(amends, incoming=Incoming(self.feed, self.arrivals))
 
     async def parked(self) -> list[tuple[str, str]]:
-        return [(each.state, each.code) for each in await self.receiver.parked.find()]
+        return [(each.state, each.code) for each in await self.arrivals.parked.find()]
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ async def test_what_is_for_nobody_is_parked_with_its_reason(
     await world.amends.start(FULFIL, Order(), saga_id="o-1")
     record = world.feed.record(content)
     assert await world.feed.give(record) == "parked"
-    (parked,) = await world.receiver.parked.find()
+    (parked,) = await world.arrivals.parked.find()
     assert (parked.state, parked.code, parked.record) == ("parked", code, record)
     assert parked.reason
     assert await world.feed.give(record) == "duplicate", "it is parked once"
@@ -206,7 +206,7 @@ async def test_an_answer_before_its_saga_waits_and_is_brought(world: World) -> N
     assert await world.feed.say(reply("reserve")) == "waiting"
     assert await world.parked() == [("waiting", "no-saga")]
     await world.amends.start(FULFIL, Order(), saga_id="o-1")
-    await world.service.follower.taken(world.receiver.beginnings, await world.amends.store.log_end())
+    await world.service.follower.taken(world.arrivals.beginnings, await world.amends.store.log_end())
     assert await world.parked() == [("replayed", "no-saga")]
     assert world.bank.sent[0].name == "pay"
 
@@ -215,10 +215,10 @@ async def test_what_waits_is_found_again_after_a_restart(store: EventStore, shop
     world = World(store, shop)
     async with world.service:
         await world.feed.say(reply("reserve"))
-        assert world.receiver.parked is not None
+        assert world.arrivals.parked is not None
     # The stores outlive the process; the instance began while nobody followed.
-    again = Receiver(
-        world.amends, read=world.feed.read, parked=world.receiver.parked, clock=world.clock, most_waiting=2
+    again = Arrivals(
+        world.amends, read=world.feed.read, parked=world.arrivals.parked, clock=world.clock, most_waiting=2
     )
     await again.open()
     assert await again.expire() == 0
@@ -238,20 +238,20 @@ async def test_a_person_replays_what_can_be_read_by_now(world: World) -> None:
     record = world.feed.record(Unreadable("unknown", "newer than this service"))
     await world.amends.start(FULFIL, Order(), saga_id="o-1")
     await world.feed.give(record)
-    (parked,) = await world.receiver.parked.find()
-    assert await world.receiver.replay(parked.id, by="kim", reason="try") == "parked"
+    (parked,) = await world.arrivals.parked.find()
+    assert await world.arrivals.replay(parked.id, by="kim", reason="try") == "parked"
     world.feed.contents[record.offset] = reply("reserve")
-    assert await world.receiver.replay(parked.id, by="kim", reason="upgraded") == "recorded"
-    (parked,) = await world.receiver.parked.find()
+    assert await world.arrivals.replay(parked.id, by="kim", reason="upgraded") == "recorded"
+    (parked,) = await world.arrivals.parked.find()
     assert (parked.state, parked.by, parked.note) == ("replayed", "kim", "upgraded")
     with pytest.raises(NotParked, match="replayed by kim"):
-        await world.receiver.discard(parked.id, by="lee", reason="late")
+        await world.arrivals.discard(parked.id, by="lee", reason="late")
 
 
 async def test_a_person_discards(world: World) -> None:
     await world.feed.say(Unreadable("not-json", "noise"))
-    (parked,) = await world.receiver.parked.find()
-    await world.receiver.discard(parked.id, by="kim", reason="noise")
+    (parked,) = await world.arrivals.parked.find()
+    await world.arrivals.discard(parked.id, by="kim", reason="noise")
     assert await world.parked() == [("discarded", "not-json")]
     with pytest.raises(NotParked):
-        await world.receiver.replay("0" * 32, by="kim", reason="")
+        await world.arrivals.replay("0" * 32, by="kim", reason="")
