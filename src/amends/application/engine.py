@@ -216,8 +216,7 @@ class Engine:
 
     async def close(self) -> None:
         """Stop acting, write what was decided, let go of the store. What is outstanding goes on at the next open."""
-        if self._stopped is None:
-            self._stopped = NotRunning("the orchestrator was closed")
+        self._stopped = self._stopped or NotRunning("the orchestrator was closed")
         try:
             if self.sharing is not None:
                 await self.sharing.stop()
