@@ -106,6 +106,7 @@ EDGES: dict[str, Edges] = {
     "database.password": SECRET,
     "database.pool-size": Edges(("1", "1000"), ("0", "1001")),
     "database.connect-timeout": Edges(("100ms", "5m"), ("99ms", "6m")),
+    "database.start-timeout": Edges(("0s", "1h"), ("-1s", "61m")),
     "redis.host": HOST,
     "redis.port": PORT,
     "redis.username": LINE,

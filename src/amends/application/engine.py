@@ -16,12 +16,11 @@ It does not: hold business rules, know time beyond its clock, or write by itself
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from amends.application.definitions import open_checked
 from amends.application.dispatcher import Dispatcher, Lane
 from amends.application.errors import NotRunning, PositionMoved
 from amends.application.history import unknown
@@ -75,21 +74,24 @@ class Engine:
         most_live: int,
         most_waiting: int,
         lane_width: int,
+        open_within: timedelta,
     ) -> None:
         """Join the roles; nothing runs before `open`."""
         self._registry = registry
         self._store = store
+        self._open_within = open_within
         self._clock = clock
         self._live: dict[StreamKey, Instance] = {}
         self._room = Room(self._live, most_live=most_live, most_waiting=most_waiting)
         self._loader = Loader(store, registry)
+        self.availability = self._loader.availability
         self._loading: set[asyncio.Task[None]] = set()
         self._stopped: Exception | None = NotRunning(
             "the orchestrator is not open; use `async with Orchestrator(...)`"
         )
-        self._writer = Writer(store, on_stop=self._fail)
+        self._writer = Writer(store, on_stop=self._fail, availability=self.availability)
         self._dispatcher = Dispatcher(transports, width=lane_width, deliver=self._answered)
-        self.timers = Timers(store, clock, due=self._due, on_stop=self._fail)
+        self.timers = Timers(store, clock, due=self._due, on_stop=self._fail, availability=self.availability)
         self._recovery = Recovery(
             store,
             self._loader.patience,
@@ -127,14 +129,12 @@ class Engine:
         return self._writer
 
     async def open(self) -> None:
-        """Take hold of the store, begin to write, and send what is outstanding again, beside new work.
-
-        Raises:
-            DefinitionChanged: an open instance was begun on another definition of the same name and version.
+        """Take hold of the store, begin to write, and send what is outstanding again, beside new work. Raises what the
+        loader raises when it opens.
         """
         if self._recovery_task is not None:
             raise NotRunning("an orchestrator is opened once; make a new one")
-        await open_checked(self._store, self._registry.plans)
+        await self._loader.open(self._open_within)
         self._stopped = None
         self._recovering = True
         self._writer.start()

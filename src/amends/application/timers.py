@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
+from amends.application.availability import Availability
 from amends.application.patience import longer
 from amends.ports import (
     Clock,
@@ -45,11 +46,13 @@ class Timers:
         *,
         due: Callable[[OpenInstance], bool],
         on_stop: Callable[[Exception], None],
+        availability: Availability,
     ) -> None:
         """Tell `due` of each index row whose time has come; it answers whether that was news to it.
 
-        `on_stop` is told why, should looking become impossible.
+        `on_stop` is told why, should looking become impossible, `availability` of outages.
         """
+        self._availability = availability
         self._store = store
         self._clock = clock
         self._due = due
@@ -133,12 +136,13 @@ class Timers:
                 try:
                     rows, news = await self._look()
                 except (StoreUnavailable, StoreFull) as error:
-                    if not away:
-                        log.warning("timers wait: %s", error)
+                    self._availability.missed("timers", error)
                     away = longer(away)
                     await asyncio.sleep(away)
                     continue
                 away = 0.0
+                if self._availability.is_away:
+                    self._availability.answered("timers")
                 pause = 0.0 if not rows else MOMENT if news else longer(pause)
                 self._wake.clear()
                 if not self._corrections:
