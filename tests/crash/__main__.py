@@ -1,4 +1,4 @@
-"""All crash campaigns, one after the other: `python -m tests.crash [--short] [--minutes M] [--seed N] …`, or `make crash`.
+"""All crash campaigns, one after the other: `python -m tests.crash [--short] [--minutes M] …`, or `make crash`.
 
     sqlite      kills of the engine over a file, at every moment of the order process; restarts under load
     postgres    outages of PostgreSQL, kills of orchestrators at every moment of all five processes
@@ -21,7 +21,7 @@ from examples.running.fleet import ROOT
 STORES: Final = ("sqlite", "postgres")
 SQLITE_SHARE: Final = 0.25
 RESTARTS: Final = 20
-SHORT_RESTARTS: Final = 8
+SHORT_RESTARTS: Final = 4
 
 
 def commands(parsed: argparse.Namespace, seed: int) -> Iterator[list[str]]:

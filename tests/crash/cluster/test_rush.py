@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.crash.cluster import backlog, bookings
+from tests.crash.cluster.ledger import wrong_in_ledger
 
 
 async def test_all_of_a_backlog_ends_after_a_restart(tmp_path: Path) -> None:
@@ -17,7 +18,7 @@ async def test_a_backlog_that_loses_something_is_found_out(tmp_path: Path) -> No
     run = backlog.Backlog(tmp_path, backlog.Options(sagas=20, quiet=True))
     await run.run()
     assert not run.wrong
-    told = backlog.wrong_in_ledger(tmp_path / "ledger.db", 30)
+    told = wrong_in_ledger(tmp_path / "ledger.db", 30)
     assert "reserve-inventory acted 20 times, 30 were due" in told
     assert "stock is 99999964, 99999946 was due" in told
 
