@@ -7,7 +7,7 @@ It does not: hold rules or settings.
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amends.adapters.local.refuse import Refuse
 from amends.application.callbacks import Callbacks
@@ -16,8 +16,12 @@ from amends.application.orchestrator import Orchestrator
 from amends.application.service import Service
 from amends.ports import Deliver, EventStore, ReadModel, StoreError, Transport
 
+if TYPE_CHECKING:
+    from amends.adapters.postgres import Scratch
+
 __all__ = [
     "Callbacks",
+    "EventStore",
     "Inspection",
     "Refuse",
     "Service",
@@ -32,6 +36,7 @@ __all__ = [
     "postgres",
     "postgres_migrate",
     "postgres_reader",
+    "postgres_scratch",
     "service",
     "sqlite",
     "sqlite_limits",
@@ -60,10 +65,12 @@ def postgres(
     schema: str | None = None,
     connections: int = 5,
     connect_timeout: timedelta = timedelta(seconds=5),
+    lease: timedelta = timedelta(seconds=5),
 ) -> EventStore:
     """Return the durable store on a PostgreSQL server, in a schema of its own, by default `amends`.
 
-    `url`: ``postgresql://USER:PASSWORD@HOST:PORT/NAME``, also with ``jdbc:``. Needs ``amends[postgres]``.
+    `url`: ``postgresql://USER:PASSWORD@HOST:PORT/NAME``, also with ``jdbc:``. Several processes may open it and share
+    the work; one that is silent for `lease` is taken over by the others. Needs ``amends[postgres]``.
 
     Raises:
         ValueError: the address cannot be used; the text does not hold its password.
@@ -71,7 +78,10 @@ def postgres(
     from amends.adapters.postgres import Address, PostgresEventStore
 
     return PostgresEventStore(
-        Address.of(url, schema=schema), connections=connections, connect_timeout=connect_timeout
+        Address.of(url, schema=schema),
+        connections=connections,
+        connect_timeout=connect_timeout,
+        lease=lease,
     )
 
 
@@ -91,6 +101,13 @@ def postgres_reader(url: str, *, schema: str | None = None, namespace: str = "de
 
     reader = PostgresStoreReader(Address.of(url, schema=schema))
     return Inspection(reader, memory_read_model(), namespace=namespace)
+
+
+def postgres_scratch(url: str, *, schema: str) -> "Scratch":
+    """Return a schema on a PostgreSQL server to measure in, and to measure the server itself by."""
+    from amends.adapters.postgres import Address, Scratch
+
+    return Scratch(Address.of(url, schema=schema))
 
 
 def memory_read_model() -> ReadModel:

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.json import decode
 
 from amends import Orchestrator, Saga
-from amends.ports import Clock, EventStore, StreamKey, Transport
+from amends.ports import Clock, EventStore, StoreReader, StreamKey, Transport
 from tests.application.shop import SAGAS, Shop
 from tests.application.stores import Remote
 
@@ -83,7 +83,7 @@ async def fire(amends: Orchestrator, clock: ManualClock, *, by: timedelta) -> No
     await turns()
 
 
-async def events_of(store: EventStore, saga_id: str) -> list[str]:
+async def events_of(store: EventStore | StoreReader, saga_id: str) -> list[str]:
     """Return the types of an instance's stored events, after checking that its positions have no gap."""
     types: list[str] = []
     for transition in await store.read(StreamKey("default", saga_id)):

@@ -34,6 +34,10 @@ class Wrapped:
         self.calls: Counter[str] = Counter()
         self.batches: list[int] = []
 
+    @property
+    def commits_elsewhere(self) -> bool:
+        return self.store.commits_elsewhere
+
     async def open(self) -> None:
         await self.store.open()
 

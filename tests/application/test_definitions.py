@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from amends import DefinitionChanged, Saga, sequence, wait_for
+from amends.definition.shape import fingerprint, shape
 from amends.ports import DefinitionNote
 from tests.application.conftest import Stores
 from tests.application.engine_world import ManualClock, orchestrator, until
@@ -124,8 +125,8 @@ async def test_what_was_noted_is_replaced_only_when_it_was_accepted(stores: Stor
         await orchestrator(stores(), shop, sagas=[CHANGED, FULFIL]).__aenter__()
     store = stores()
     await store.open()
-    fingerprint = orchestrator(store, shop, sagas=[APPROVED]).definitions[0].fingerprint
-    assert [tuple(note) for note in await store.definitions()] == [DefinitionNote("approved", 1, fingerprint)]
+    noted = DefinitionNote("approved", 1, fingerprint(APPROVED), shape(APPROVED))
+    assert [DefinitionNote(*note) for note in await store.definitions()] == [noted]
     await store.close()
 
 

@@ -93,8 +93,10 @@ async def test_group_commit_joins_what_arrives_while_a_commit_is_in_flight(
         await turns()
         held.gate.set()
         await asyncio.gather(first, *others)
-        assert held.batches == [1, 40]
-        assert (amends.engine.writer.commits, amends.engine.writer.appended) == (2, 41)
+        # In halves of the 41 that are runnable, where one can be decided while the other is being committed.
+        assert held.batches == ([1, 21, 19] if store.commits_elsewhere else [1, 40])
+        writer = amends.engine.writer
+        assert (writer.commits, writer.appended) == (len(held.batches), 41)
 
 
 async def test_a_lost_lock_reloads_and_decides_again_and_harms_no_neighbour(

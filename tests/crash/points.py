@@ -72,6 +72,10 @@ class CrashStore:
         self._store = store
         self._fuse = fuse
 
+    @property
+    def commits_elsewhere(self) -> bool:
+        return self._store.commits_elsewhere
+
     async def open(self) -> None:
         await self._store.open()
 

@@ -1,5 +1,6 @@
 """`amends bench`: every figure is there, against local and against HTTP participants."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -7,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from amends.adapters.postgres import Address
+from amends.adapters.postgres.session import connect
+from tests.adapters.postgres import shared_server
 
 FIELDS = {
     "store",
@@ -18,7 +23,9 @@ FIELDS = {
     "sagas_per_s",
     "p50_ms",
     "p99_ms",
+    "events_per_s",
     "cpu_us_per_saga",
+    "server_cpu_us_per_saga",
     "bytes_per_saga",
     "peak_mb",
     "limit_sagas_per_s",
@@ -35,6 +42,13 @@ def bench(*arguments: str, folder: Path) -> list[dict[str, Any]]:
     assert ended.returncode == 0, ended.stderr
     points: list[dict[str, Any]] = json.loads(ended.stdout)
     return points
+
+
+async def schemas(url: str) -> list[str]:
+    link = await connect(Address.of(url), within=10)
+    rows = await link.fetch("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'amends_bench%'")
+    await link.close()
+    return [name for (name,) in rows]
 
 
 @pytest.mark.parametrize("workload", ["happy", "declined"])
@@ -57,6 +71,20 @@ def test_http_participants_beside_a_bare_client(workload: str, tmp_path: Path) -
     assert set(point) == FIELDS
     assert point["participants"] == "http"
     assert point["bare_ratio"] == pytest.approx(point["sagas_per_s"] / point["bare_sagas_per_s"], abs=0.01)
+
+
+def test_postgres_beside_what_pgbench_commits_one_by_one(tmp_path: Path) -> None:
+    """A real server; its schemas are gone afterwards, and its own part of the CPU is counted."""
+    server = shared_server.server()
+    where = ("--database", server.local_address, "--pgbench", str(Path(server.programs, "pgbench")))
+    arguments = ("--store", "postgres", *where, "--participants", "local", "--workload", "happy")
+    (point,) = bench(*arguments, "--concurrency", "10", "--sagas", "500", folder=tmp_path)
+    assert set(point) == FIELDS
+    assert (point["store"], point["processes"]) == ("postgres", 1)
+    assert point["ratio"] == pytest.approx(point["sagas_per_s"] / point["limit_sagas_per_s"], abs=0.01)
+    assert 0 < point["server_cpu_us_per_saga"] < point["cpu_us_per_saga"]
+    assert 500 < point["bytes_per_saga"] < 10_000
+    assert asyncio.run(schemas(server.local_address)) == []
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:

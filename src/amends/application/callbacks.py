@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from amends.application.engine import Engine
+from amends.application.entrance import Entrance
 from amends.application.errors import ActRefused, DefinitionUnknown, NotRunning, SagaUnknown
 from amends.application.orchestrator import Orchestrator
 from amends.core.decide import ANY_ATTEMPT
@@ -59,18 +59,18 @@ class Callbacks:
         if not self._orchestrators:
             raise NotRunning("no orchestrator takes replies yet; give one to `deliver_to`")
         amends = self._orchestrators.get(reply.namespace)
-        return "unknown" if amends is None else await _record(amends.engine, reply)
+        return "unknown" if amends is None else await _record(amends.engine.entrance, reply)
 
 
-async def _record(engine: Engine, reply: CallbackReply) -> Verdict:
+async def _record(entrance: Entrance, reply: CallbackReply) -> Verdict:
     key = StreamKey(reply.namespace, reply.saga_id)
     try:
-        plan, state = await engine.state(key)
+        plan, state = await entrance.state(key)
         before = _asked(plan, state, reply)
         if before is None:
             return "unknown"
         trigger = Reply(reply.step, reply.direction, reply.round, ANY_ATTEMPT, reply.answer)
-        after = (await engine.act(key, trigger)).nodes[reply.step]
+        after = (await entrance.act(key, trigger)).nodes[reply.step]
     except DefinitionUnknown:
         # It was sent by a process that has the definition: not lost, if it comes again where that one is deployed.
         raise

@@ -3,7 +3,8 @@
 Rules
 - A definition that was changed without a new version is refused at opening as long as an instance that was begun on the
   old one is open: whatever such an instance did next could be wrong. Once all have ended it is accepted.
-- The store notes the fingerprint of each definition, so open instances are looked at only when one differs.
+- The store notes fingerprint and shape of each definition, once for all its instances, before the first is begun. So
+  open instances are looked at only when a fingerprint differs.
 It does not: see into functions; one whose body changed under the same name has the same fingerprint.
 """
 
@@ -67,16 +68,19 @@ async def check_definitions(store: EventStore, plans: Iterable[Plan]) -> None:
         DefinitionChanged: one was changed without a new version while an instance of it is open.
     """
     given = {(plan.saga.name, plan.saga.version): plan for plan in plans}
-    noted = {(note.name, note.version): note.fingerprint for note in await store.definitions()}
-    new = [key for key, plan in given.items() if noted.get(key) != plan.fingerprint]
-    changed = {key: given[key] for key in new if key in noted}
+    wanted = {key: DefinitionNote(*key, plan.fingerprint, plan.shape) for key, plan in given.items()}
+    noted = {(note.name, note.version): note for note in await store.definitions()}
+    new = [key for key, note in wanted.items() if noted.get(key) != note]
+    changed = {
+        key: given[key] for key in new if key in noted and noted[key].fingerprint != given[key].fingerprint
+    }
     if changed:
         async for key, started in _open_instances(store):
             plan = changed.get((started.saga, started.version))
             if plan is not None and plan.fingerprint != started.fingerprint:
                 raise definition_changed(key.saga_id, started.fingerprint, plan)
     if new:
-        await store.note_definitions([DefinitionNote(*key, given[key].fingerprint) for key in new])
+        await store.note_definitions([wanted[key] for key in new])
 
 
 def definition_changed(saga_id: str, fingerprint: str, plan: Plan) -> DefinitionChanged:

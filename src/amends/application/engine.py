@@ -22,23 +22,27 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from amends.application.dispatcher import Dispatcher, Lane
+from amends.application.entrance import Entrance
 from amends.application.errors import NotRunning, PositionMoved
-from amends.application.history import unknown
+from amends.application.handover import Handover
+from amends.application.inbox_row import Canonical, accepted
 from amends.application.index_row import KEEP, PARKED, change_with, corrected, is_early, remember
-from amends.application.instance import Ask, Instance, Until, reached, refuse
+from amends.application.instance import Ask, Instance, refuse
 from amends.application.loader import Loader
+from amends.application.own_index import SharedIndex, WholeIndex
 from amends.application.recovery import Recovery
 from amends.application.refusals import report
 from amends.application.registry import Registry
 from amends.application.room import Room
+from amends.application.shards import Shards
+from amends.application.sharing import Parts, Sharing
 from amends.application.timers import Timers
 from amends.application.writer import Verdict, Writer
 from amends.core.decide import Decision, decide
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed, Succeeded
-from amends.core.plan import Plan
 from amends.core.state import State, initial
-from amends.core.trigger import Recover, Reply, Tick, Trigger
+from amends.core.trigger import Recover, Reply, Tick
 from amends.core.upcast import to_body
 from amends.ports import (
     Append,
@@ -47,7 +51,8 @@ from amends.ports import (
     IndexChange,
     OpenInstance,
     SetIndex,
-    StoreError,
+    SharedStore,
+    StoreFenced,
     StreamKey,
     Transition,
     Transport,
@@ -71,6 +76,7 @@ class Engine:
         store: EventStore,
         transports: dict[str, Transport],
         clock: Clock,
+        canonical: Canonical,
         most_live: int,
         most_waiting: int,
         lane_width: int,
@@ -86,22 +92,53 @@ class Engine:
         self._loader = Loader(store, registry)
         self.availability = self._loader.availability
         self._loading: set[asyncio.Task[None]] = set()
+        self._is_opened = False
         self._stopped: Exception | None = NotRunning(
             "the orchestrator is not open; use `async with Orchestrator(...)`"
         )
+        self.shards = Shards(is_shared=isinstance(store, SharedStore))
+        self._handover = Handover(self._live, self._room)
         self._writer = Writer(store, on_stop=self._fail, availability=self.availability)
         self._dispatcher = Dispatcher(transports, width=lane_width, deliver=self._answered)
-        self.timers = Timers(store, clock, due=self._due, on_stop=self._fail, availability=self.availability)
-        self._recovery = Recovery(
-            store,
+        index = (
+            SharedIndex(store, store, self.shards) if isinstance(store, SharedStore) else WholeIndex(store)
+        )
+        self.timers = Timers(index, clock, due=self._due, on_stop=self._fail, availability=self.availability)
+        self.recovery = Recovery(
+            index,
             self._loader.patience,
             self._room,
             is_live=self._live.__contains__,
-            bring_in=self._instance,
+            bring_in=self._bring_in,
             due=self._due,
+            on_stop=self._fail,
         )
-        self._recovery_task: asyncio.Task[None] | None = None
-        self._recovering = False
+        self.entrance = Entrance(
+            live=self._live,
+            room=self._room,
+            handover=self._handover,
+            shards=self.shards,
+            loader=self._loader,
+            registry=registry,
+            check_running=self.check_running,
+            bring_in=self._instance,
+            submit=self._submit,
+            leave=self._leave,
+        )
+        self.sharing = self._shared(store, canonical, most_waiting)
+
+    def _shared(self, store: EventStore, canonical: Canonical, most_waiting: int) -> Sharing | None:
+        if not isinstance(store, SharedStore):
+            return None
+        return Sharing(
+            store,
+            Parts(self._live, self.shards, self._handover, self.recovery, self.timers, self._writer),
+            take=self.entrance.taken,
+            registry=self._registry,
+            loader=self._loader,
+            canonical=canonical,
+            most_waiting=most_waiting,
+        )
 
     @property
     def live(self) -> int:
@@ -116,7 +153,7 @@ class Engine:
     @property
     def recovering(self) -> bool:
         """Tell whether instances with outstanding commands are still being brought into memory."""
-        return self._recovering
+        return self.recovery.is_running
 
     @property
     def lanes(self) -> Mapping[str, Lane]:
@@ -129,27 +166,39 @@ class Engine:
         return self._writer
 
     async def open(self) -> None:
-        """Take hold of the store, begin to write, and send what is outstanding again, beside new work. Raises what the
-        loader raises when it opens.
+        """Open the store, begin to write, and send what is outstanding again, beside new work.
+
+        Raises:
+            DefinitionChanged: an open instance was begun on another definition of the same name and version.
         """
-        if self._recovery_task is not None:
+        if self._is_opened:
             raise NotRunning("an orchestrator is opened once; make a new one")
         await self._loader.open(self._open_within)
+        self._is_opened = True
         self._stopped = None
-        self._recovering = True
         self._writer.start()
         self.timers.start()
-        self._recovery_task = asyncio.create_task(self._recover(), name="amends-recovery")
+        if self.sharing is None:
+            self.recovery.begin()
+            return
+        try:
+            await self.sharing.open()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Stop acting, write what was decided, let go of the store. What is outstanding goes on at the next open."""
         if self._stopped is None:
             self._stopped = NotRunning("the orchestrator was closed")
-        reading = [task for task in (self._recovery_task, *self._loading) if task is not None]
         try:
-            for task in reading:
+            if self.sharing is not None:
+                await self.sharing.stop()
+            await self.recovery.stop()
+            loading = [*self._loading]
+            for task in loading:
                 task.cancel()
-            await asyncio.gather(*reading, return_exceptions=True)
+            await asyncio.gather(*loading, return_exceptions=True)
             await self.timers.stop()
             await self._writer.stop()
             await self._dispatcher.stop()
@@ -171,82 +220,6 @@ class Engine:
 
     # --- what comes in ---
 
-    async def start(self, key: StreamKey, ask: Ask) -> State:
-        """Start an instance as `ask` says, or find it running with the same data; wait for what its `until` names.
-
-        Raises:
-            SagaConflict: the id stands for something else.
-            Overloaded: too many are in work and too many wait.
-        """
-        self.check_running()
-        if key not in self._live:
-            await self._room.enter()
-            self.check_running()
-        instance = self._live.get(key)
-        if instance is None:
-            instance = Instance(key, None, initial(key.namespace, key.saga_id))
-            self._live[key] = instance
-        waiter: Ended = asyncio.get_running_loop().create_future()
-        ask.waiter = waiter
-        self._submit(instance, ask)
-        if ask.until is None:
-            return await waiter
-        return await self._end_of(instance, waiter)
-
-    async def act(self, key: StreamKey, trigger: Trigger, expected: int | None = None) -> State:
-        """Bring `trigger` to its instance and return the state once what follows is durable.
-
-        Raises:
-            ActRefused: the rules forbid it.
-            SagaUnknown: there is no such instance.
-            PositionMoved: it is not at the position that was `expected`.
-        """
-        instance = self._instance(key)
-        waiter: Ended = asyncio.get_running_loop().create_future()
-        self._submit(instance, Ask(trigger, waiter, expected=expected))
-        return await waiter
-
-    async def state(self, key: StreamKey) -> tuple[Plan, State]:
-        """Return an instance as it stands, with its definition.
-
-        Raises:
-            SagaUnknown: there is no such instance, or this process does not have its definition.
-        """
-        state = await self.look(key)
-        return self._registry.plan_of(state), state
-
-    async def look(self, key: StreamKey) -> State:
-        """Return an instance as it stands, whether or not its definition is at hand.
-
-        Raises:
-            SagaUnknown: there is no such instance.
-        """
-        self.check_running()
-        live = self._live.get(key)
-        state = live.state if live is not None and live.state.position else await self._loader.fold(key)
-        if not state.position:
-            raise unknown(key)
-        return state
-
-    async def wait(self, key: StreamKey, until: Until) -> State:
-        """Return the state at the instance's end, or what else `until` names."""
-        state = await self.look(key)
-        if reached(state, until):
-            return state
-        instance = self._instance(key)
-        if reached(instance.state, until):
-            return instance.state
-        ended: Ended = asyncio.get_running_loop().create_future()
-        instance.ended[ended] = until
-        return await self._end_of(instance, ended)
-
-    async def _end_of(self, instance: Instance, ended: Ended) -> State:
-        try:
-            return await ended
-        finally:
-            instance.ended.pop(ended, None)
-            self._leave(instance)
-
     def check_running(self) -> None:
         """Raise what stopped the engine, if it does not run."""
         if self._stopped is not None:
@@ -259,8 +232,12 @@ class Engine:
         if instance is None:
             instance = Instance(key, None, initial(key.namespace, key.saga_id))
             self._live[key] = instance
-            self._load(instance, resend=self._recovering)
+            self._load(instance, resend=self.recovery.is_running)
         return instance
+
+    def _bring_in(self, key: StreamKey) -> None:
+        if self.shards.holds(key):
+            self._instance(key)
 
     def _submit(self, instance: Instance, ask: Ask) -> None:
         instance.queue.append(ask)
@@ -271,6 +248,9 @@ class Engine:
 
     def _work(self, instance: Instance) -> None:
         """Decide what waits for an instance until an append is on its way."""
+        if instance.leaving and not instance.busy:
+            self._handover.finish(instance)
+            return
         while instance.queue and not instance.busy and self._stopped is None:
             ask = instance.queue.popleft()
             try:
@@ -329,25 +309,32 @@ class Engine:
                 self._committed(instance, ask, decision, index)
             elif verdict is False:
                 self._lost(instance, ask)
+            elif isinstance(verdict, StoreFenced):
+                instance.queue.appendleft(ask)
+                self._work(instance)
             else:
                 self._unstorable(instance, ask, verdict)
 
         instance.busy = True
         instance.asking = ask.waiter
-        self._writer.append(Append(transition, index), done)
+        handled = None
+        if ask.number is not None:
+            handled = accepted(ask.number, decision.state.position, is_new=ask.is_new)
+        self._writer.append(Append(transition, index, handled), done)
 
     def _committed(self, instance: Instance, ask: Ask, decision: Decision, index: IndexChange) -> None:
         """The facts are durable: now, and not before, act on them."""
         instance.state = decision.state
+        ask.is_stored = True
         if index is not KEEP:
             remember(instance, index)
             if type(index) is SetIndex:
                 self.timers.note(index.wake_at)
-        if self._stopped is None:
+        if self._stopped is None and not instance.leaving:
             for command in decision.commands:
                 self._send(instance, command)
         self._acknowledge(instance, ask)
-        if instance.queue or not instance.in_flight:
+        if instance.queue or instance.leaving or not instance.in_flight:
             self._work(instance)
 
     def _send(self, instance: Instance, command: SendCommand) -> None:
@@ -403,14 +390,15 @@ class Engine:
                 return
         elif isinstance(answer, Accepted) or self._stopped is not None:
             return
+        ask = Ask(Reply(command.step, command.direction, command.round, command.attempt, answer))
+        if instance is not None or self.shards.holds(key):
+            self._submit(instance or self._instance(key), ask)
         else:
-            instance = self._instance(key)
-        reply = Reply(command.step, command.direction, command.round, command.attempt, answer)
-        self._submit(instance, Ask(reply))
+            self._handover.pass_on(key, ask)
 
     def _due(self, row: OpenInstance) -> bool:
         """A timer may be due; tell whether that is news."""
-        if self._stopped is not None:
+        if self._stopped is not None or not self.shards.holds(row.key):
             return False
         instance = self._instance(row.key)
         if instance.ticking:
@@ -461,7 +449,7 @@ class Engine:
         instance.busy = False
         if state.position:
             instance.plan, instance.state = plan, state
-            if resend and not state.final:
+            if resend and not (state.final or instance.leaving):
                 self._resend(instance)
         self._work(instance)
 
@@ -485,16 +473,3 @@ class Engine:
         if any(type(ask.trigger) is Tick for ask in asks):
             self._reindex(instance, PARKED)
         self._leave(instance)
-
-    async def _recover(self) -> None:
-        try:
-            found = await self._recovery.run_once()
-        except NotRunning:
-            return
-        except StoreError as error:
-            log.error("recovery stopped: %s", error)  # noqa: TRY400  the text says all
-            self._fail(error)
-            return
-        self._recovering = False
-        if found:
-            log.info("recovery: %d instances go on", found)

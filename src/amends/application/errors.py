@@ -62,6 +62,7 @@ class PositionMoved(AmendsError):
             f"saga {saga_id!r} is at position {actual}, not at {expected} where you saw it; nothing was done: look at "
             "it again and decide anew"
         )
+        self.saga_id = saga_id
         self.expected = expected
         self.actual = actual
 

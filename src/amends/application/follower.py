@@ -1,9 +1,9 @@
 """The follower: reads the log behind what was committed and hands it to listeners.
 
 Rules
-- It is woken by the writer's commits and asks for nothing in between. It reads in bounded pieces, lets the loop go on
-  after each, and rests a moment after a short one, so that many small commits are read together. If it is behind, it
-  lags, and nobody waits for it. With nobody listening it reads nothing.
+- It is woken by the writer's commits and asks for nothing in between, unless other processes write as well. It reads
+  in bounded pieces, lets the loop go on after each, and rests a moment after a short one, so that many small commits
+  are read together. If it is behind, it lags, and nobody waits for it. With nobody listening it reads nothing.
 - Each listener has a place of its own: one that is slow, or raises, holds up neither the others nor the engine. A piece
   that it raised for is given to it again, after a pause that grows; that is said with its place in the log.
 - Those who stand at the same place share what was read, and what was decoded of it.
@@ -75,9 +75,17 @@ class Follower:
     """One per open orchestrator: `start` it with its listeners, and have each commit told to `committed`."""
 
     def __init__(
-        self, store: EventStore, *, rest: float = REST, availability: Availability | None = None
+        self,
+        store: EventStore,
+        *,
+        rest: float = REST,
+        poll: float | None = None,
+        availability: Availability | None = None,
     ) -> None:
-        """Read the log of `store`, which is open as long as this runs; `rest` is in seconds."""
+        """Read the log of `store`, which is open as long as this runs; `rest` is in seconds. Where others write as well
+        it is looked for their commits every `poll` seconds.
+        """
+        self._poll = poll
         self._store = store
         self._patience = Patience(availability or Availability())
         self._rest = rest
@@ -165,8 +173,11 @@ class Follower:
             if commits == self._commits:
                 if self._news is None:
                     self._news = asyncio.get_running_loop().create_future()
+                news = self._news
                 # Shared by all who wait: one who is cancelled must not take the others along.
-                await asyncio.shield(self._news)
+                await asyncio.wait({news}, timeout=self._poll)
+                if news.cancelled():
+                    raise asyncio.CancelledError
 
     async def _serve(self, listener: Listener, end: int) -> None:
         pause = 0.0

@@ -64,13 +64,13 @@ async def events_of(store: StoreReader, key: StreamKey, *, after: int, limit: in
     return [event for event, _ in zip(shown, range(limit), strict=False)] if limit is not None else [*shown]
 
 
-def folded(key: StreamKey, transitions: Sequence[Transition]) -> State:
-    """Return the state after `transitions`; that before the first event when there is none.
+def folded(key: StreamKey, transitions: Sequence[Transition], *, state: State | None = None) -> State:
+    """Return the state after `transitions`, which follow on `state`, or on nothing.
 
     Raises:
         AmendsError: they cannot be read by this version of Amends, or do not fit one another.
     """
-    state = initial(key.namespace, key.saga_id)
+    state = initial(key.namespace, key.saga_id) if state is None else state
     for transition in transitions:
         state = evolved(state, events_in(transition), transition)
     return state

@@ -2,7 +2,7 @@
 
 Rules: nothing is held, written or run, and another process may run on the store meanwhile. Data are shown as plain JSON
 values. A list is made from the log each time it is asked for: right, and as slow as the log is long.
-It does not: act, follow, or know definitions.
+It does not: act, follow, or run definitions.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from amends.application.projector import Projector
 from amends.application.queries import Page, Place, SagaQuery, counted, find_page
 from amends.application.saga_id import checked
 from amends.application.view import SagaView, view
-from amends.ports import ReadModel, StoreReader, StreamKey
+from amends.ports import DefinitionNote, ReadModel, StoreReader, StreamKey
 
 
 class Inspection:
@@ -70,6 +70,10 @@ class Inspection:
             SagaIdInvalid: the id cannot be one.
         """
         return await events_of(self._store, self._key(saga_id), after=after, limit=limit)
+
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        """Return what definitions looked like when they were last used on this store, by name and version."""
+        return await self._store.definitions()
 
     async def find(self, query: SagaQuery, *, limit: int = 50, after: Place | None = None) -> Page:
         """Return a page of the instances that `query` wants, behind `after`; of all namespaces if it names none.

@@ -39,6 +39,10 @@ class Ask(msgspec.Struct, eq=False):
     """Where the caller saw the instance; if it stands elsewhere when the trigger is decided, nothing happens."""
     is_new: bool = False
     """The trigger began the instance."""
+    number: int | None = None
+    """Of the inbox row that it came in; the row leaves with what is stored."""
+    is_stored: bool = False
+    """What followed from it is durable, and its inbox row gone."""
 
 
 class Instance:
@@ -53,6 +57,7 @@ class Instance:
         "index_wake_at",
         "indexed",
         "key",
+        "leaving",
         "plan",
         "queue",
         "state",
@@ -73,6 +78,8 @@ class Instance:
         """Commands handed to the dispatcher and not answered: (command id, attempt)."""
         self.ended: dict[asyncio.Future[State], Until] = {}
         """Who waits for its end, or for less."""
+        self.leaving = False
+        """Another process goes on with it: it decides nothing more here."""
         self.ticking = False
         """A tick waits in the queue; another would say nothing new."""
         self.indexed = False

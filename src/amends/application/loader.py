@@ -46,6 +46,16 @@ class Loader:
         """
         return folded(key, await self._store.read(key))
 
+    async def further(self, key: StreamKey, state: State) -> State:
+        """Return the state after what was stored behind `state`, however long the store is away.
+
+        Raises:
+            AmendsError: its stream cannot be read by this version of Amends.
+            StoreError: the store does not give it.
+        """
+        stored = await self.patience.ask(partial(self._store.read, key, after=state.position))
+        return folded(key, stored, state=state)
+
     async def load(self, key: StreamKey) -> tuple[Plan | None, State]:
         """Return definition and state, however long the store is away; no definition when there is no instance, or
         when it has ended and this process does not have it.

@@ -32,6 +32,8 @@ from amends.ports import Clock, EventStore, StreamKey, Transport
 
 D = TypeVar("D")
 
+MOST_TRIES = 64 * 8
+"""How many ids are made to find one of an own shard."""
 NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -113,6 +115,7 @@ class Orchestrator:
             store=store,
             transports=dict(participants),
             clock=clock,
+            canonical=self._encode,
             most_live=most_live,
             most_waiting=most_waiting,
             lane_width=lane_width,
@@ -176,7 +179,7 @@ class Orchestrator:
         """
         plan = self._registry.plan(saga)
         ask = Ask(t.Start(self._encode(data)), wanted=plan, until=until)
-        state = await self._engine.start(self._key(saga_id), ask)
+        state = await self._engine.entrance.start(self._key(saga_id), ask)
         return self._view(plan, state)
 
     async def start(self, saga: Saga[D], data: D, *, saga_id: str | None = None) -> SagaView[D]:
@@ -190,7 +193,7 @@ class Orchestrator:
         """
         plan = self._registry.plan(saga)
         ask = Ask(t.Start(self._encode(data)), wanted=plan)
-        state = await self._engine.start(self._key(saga_id), ask)
+        state = await self._engine.entrance.start(self._key(saga_id), ask)
         return self._view(plan, state)
 
     async def begin(
@@ -214,7 +217,7 @@ class Orchestrator:
             raise DataUnfit("unreadable", f"the data do not fit saga {saga!r}: {error}") from error
         # As `start` would write them: the same data are the same, however their JSON was written.
         ask = Ask(t.Start(self._encode(value)), wanted=plan)
-        state = await self._engine.start(self._key(saga_id), ask)
+        state = await self._engine.entrance.start(self._key(saga_id), ask)
         return Begun(self._view(plan, state), ask.is_new)
 
     async def get(self, saga_id: str, *, at: int | None = None) -> SagaView[Any]:
@@ -226,7 +229,7 @@ class Orchestrator:
         """
         key = self._key(saga_id)
         self._engine.check_running()
-        state = await (self._engine.look(key) if at is None else state_at(self._store, key, at))
+        state = await (self._engine.entrance.look(key) if at is None else state_at(self._store, key, at))
         return view(self._registry.plan_at_hand(state), state)
 
     async def events(self, saga_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[EventView]:
@@ -241,7 +244,7 @@ class Orchestrator:
 
     async def wait(self, saga_id: str, *, until: Until = "end") -> SagaView[Any]:
         """Wait for the end of an instance; with ``until="stuck"`` also no longer than until it needs a person."""
-        state = await self._engine.wait(self._key(saga_id), until)
+        state = await self._engine.entrance.wait(self._key(saga_id), until)
         return view(self._registry.plan_at_hand(state), state)
 
     # Each act takes `expected`: the position at which the caller saw the instance. If it has moved on when the act is
@@ -335,7 +338,7 @@ class Orchestrator:
         return await self._act(saga_id, t.Reply(step, direction, round, attempt, answer))
 
     async def _act(self, saga_id: str, trigger: t.Trigger, expected: int | None = None) -> SagaView[Any]:
-        state = await self._engine.act(self._key(saga_id), trigger, expected)
+        state = await self._engine.entrance.act(self._key(saga_id), trigger, expected)
         return view(self._registry.plan_at_hand(state), state)
 
     def _view(self, plan: Plan, state: State) -> SagaView[Any]:
@@ -345,7 +348,12 @@ class Orchestrator:
         )
 
     def _key(self, saga_id: str | None) -> StreamKey:
-        return StreamKey(self._namespace, self._ids.make() if saga_id is None else checked(saga_id))
+        if saga_id is not None:
+            return StreamKey(self._namespace, checked(saga_id))
+        # One that is decided here, where there is any: then nobody else need be asked.
+        keys = (StreamKey(self._namespace, self._ids.make()) for _ in range(MOST_TRIES))
+        own = next(filter(self._engine.shards.holds, keys), None)
+        return own or StreamKey(self._namespace, self._ids.make())
 
     def _encode(self, value: object) -> bytes:
         try:

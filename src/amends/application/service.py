@@ -16,7 +16,10 @@ from amends.application.metrics import Meter
 from amends.application.orchestrator import Orchestrator, ParticipantView
 from amends.application.projector import Projector
 from amends.application.queries import Queries
-from amends.ports import ReadModel
+from amends.ports import SHARDS, ReadModel
+
+POLL = 0.2
+"""Seconds after which it is looked for what other processes committed."""
 
 
 class Gauges(NamedTuple):
@@ -34,6 +37,14 @@ class Gauges(NamedTuple):
     lag: dict[str, int]
     """About how many transitions each listener of the log is behind, by its name."""
     is_ready: bool
+    members: int
+    """Processes that share the store, this one among them."""
+    shards: int
+    """Of 64, those whose instances this process decides."""
+    sent: int
+    """Triggers on their way to other processes, or waiting for their answer."""
+    received: int
+    """Triggers of other processes that are being decided."""
 
 
 class Service:
@@ -44,7 +55,10 @@ class Service:
         self._orchestrator = orchestrator
         self._read_model = read_model
         store, namespace = orchestrator.store, orchestrator.namespace
-        self._follower = Follower(store, availability=orchestrator.engine.availability)
+        engine = orchestrator.engine
+        self._follower = Follower(
+            store, poll=POLL if engine.shards.is_shared else None, availability=engine.availability
+        )
         self._meter = Meter(store)
         self._listeners: list[Listener] = [self._meter]
         self._queries: Queries | None = None
@@ -108,6 +122,7 @@ class Service:
     def gauges(self) -> Gauges:
         """Return how things stand now."""
         engine = self._orchestrator.engine
+        sharing = engine.sharing
         return Gauges(
             live=engine.live,
             waiting=engine.waiting,
@@ -116,6 +131,10 @@ class Service:
             participants=self._orchestrator.participants,
             lag={listener.name: self._follower.lag(listener) for listener in self._listeners},
             is_ready=self.is_ready,
+            members=sharing.leases.members if sharing else 1,
+            shards=len(engine.shards.held) if sharing else SHARDS,
+            sent=sharing.sender.waiting if sharing else 0,
+            received=sharing.receiver.in_hand if sharing else 0,
         )
 
     async def __aenter__(self) -> Self:

@@ -14,13 +14,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from amends.application.availability import Availability
+from amends.application.own_index import OwnIndex
 from amends.application.patience import longer
 from amends.ports import (
     Clock,
-    EventStore,
     OpenInstance,
     SetIndex,
     StoreError,
+    StoreFenced,
     StoreFull,
     StoreUnavailable,
     StreamKey,
@@ -41,7 +42,7 @@ class Timers:
 
     def __init__(
         self,
-        store: EventStore,
+        index: OwnIndex,
         clock: Clock,
         *,
         due: Callable[[OpenInstance], bool],
@@ -53,7 +54,7 @@ class Timers:
         `on_stop` is told why, should looking become impossible, `availability` of outages.
         """
         self._availability = availability
-        self._store = store
+        self._index = index
         self._clock = clock
         self._due = due
         self._on_stop = on_stop
@@ -61,6 +62,8 @@ class Timers:
         self._wake = asyncio.Event()
         self._corrections: dict[StreamKey, tuple[SetIndex, Callable[[], None]]] = {}
         self._task: asyncio.Task[None] | None = None
+        self.on_fenced: Callable[[StoreFenced], None] | None = None
+        """Told when the store says that others have taken over; it calls `abandon`."""
         self.on_fired: Callable[[timedelta], None] | None = None
         """Told how late each timer was that made something happen; nobody listens by default."""
 
@@ -90,6 +93,16 @@ class Timers:
             self._next = wake_at
             self._wake.set()
 
+    def look_again(self) -> None:
+        """Ask the index anew: there may be rows in it that were somebody else's."""
+        self._wake.set()
+
+    def abandon(self) -> None:
+        """Correct nothing of what was to be corrected: others have taken over. Those who wait for it are told."""
+        corrections, self._corrections = self._corrections, {}
+        for _change, done in corrections.values():
+            done()
+
     def fired(self, due: datetime | None, now: datetime) -> None:
         """Take notice that what was due at `due` happened."""
         if self.on_fired is not None and due is not None:
@@ -112,9 +125,9 @@ class Timers:
         # What is noted while the store is asked must not be forgotten over an older answer.
         self._next = None
         await self._write_corrections()
-        rows = await self._store.due(self._clock.now(), limit=PAGE)
+        rows = await self._index.due(self._clock.now(), limit=PAGE)
         news = sum([self._due(row) for row in rows])
-        stored = await self._store.next_wake()
+        stored = await self._index.next_wake()
         if stored is not None and (self._next is None or stored < self._next):
             self._next = stored
         return len(rows), news
@@ -123,7 +136,10 @@ class Timers:
         while self._corrections:
             key, (change, done) = self._corrections.popitem()
             try:
-                await self._store.reindex(key, change)
+                await self._index.reindex(key, change)
+            except StoreFenced:
+                done()
+                raise
             except BaseException:
                 self._corrections.setdefault(key, (change, done))
                 raise
@@ -135,6 +151,12 @@ class Timers:
             while True:
                 try:
                     rows, news = await self._look()
+                except StoreFenced as error:
+                    self._availability.answered("timers")
+                    if self.on_fenced is None:
+                        raise
+                    self.on_fenced(error)
+                    rows = news = 0
                 except (StoreUnavailable, StoreFull) as error:
                     self._availability.missed("timers", error)
                     away = longer(away)

@@ -1,9 +1,12 @@
 """The group-commit writer: joins what all instances want appended into one transaction.
 
 Rules: one transaction in flight; the next batch is what arrived meanwhile, so there is no timer and no artificial
-delay. Nothing is reported before its commit returned. While the store is full or away the batch waits and is tried
-again; nothing is lost and nothing is acknowledged. An append that no store can keep fails alone. Any other failure
-stops the writer for good.
+delay. Where a commit happens in another process, a batch is at most half of what is runnable, and the next is sent
+before the callers of the last are told: Python decides one half while the server commits the other (double buffering).
+Nothing is reported before its commit returned. While the store is full or away the batch waits and is tried
+again; nothing is lost and nothing is acknowledged. An append that no store can keep fails alone. When others have taken
+over what this process held, nothing of what it decided before is written any more. Any other failure stops the writer
+for good.
 It does not: decide, or know what an append means.
 """
 
@@ -11,16 +14,19 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from amends.application.availability import Availability
 from amends.application.patience import longer
-from amends.ports import Append, EventStore, StoreError, StoreFull, StoreUnavailable
+from amends.ports import Append, EventStore, StoreError, StoreFenced, StoreFull, StoreUnavailable
 
 log = logging.getLogger("amends.writer")
 
-Verdict: TypeAlias = bool | ValueError
-"""Stored; not stored, for the optimistic lock was lost; or the reason why it cannot be stored at all."""
+SMALLEST_HALF: Final = 8
+"""So few are not worth a transaction of their own."""
+
+Verdict: TypeAlias = bool | ValueError | StoreFenced
+"""Stored; not stored, for the optimistic lock was lost; or the reason why it cannot be stored at all, or not here."""
 Done: TypeAlias = Callable[[Verdict], None]
 
 
@@ -40,10 +46,16 @@ class Writer:
         self._availability = availability or Availability()
         self._largest_batch = largest_batch
         self._on_stop = on_stop
+        self._overlaps = store.commits_elsewhere
         self._pending: list[tuple[Append, Done]] = []
+        self._committed: tuple[list[tuple[Append, Done]], Sequence[Verdict]] | None = None
+        """The batch that is durable and whose callers are not told yet."""
         self._wake: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self._fence: StoreFenced | None = None
+        self.on_fenced: Callable[[StoreFenced], None] | None = None
+        """Told when the store says that others have taken over; it calls `fence`."""
         self.commits = 0
         self.appended = 0
         self.on_commit: Callable[[int], None] | None = None
@@ -59,6 +71,13 @@ class Writer:
         if self._wake is not None:
             self._wake.set_result(None)
             self._wake = None
+
+    def fence(self, error: StoreFenced) -> None:
+        """Report what waits as not stored; what is on its way is not tried again."""
+        self._fence = error
+        pending, self._pending = self._pending, []
+        for _append, done in pending:
+            _report(done, error)
 
     async def stop(self) -> None:
         """Write what is pending and stop."""
@@ -82,11 +101,38 @@ class Writer:
             self._on_stop(error)
 
     async def _write_batch(self) -> None:
-        batch = self._pending[: self._largest_batch]
-        self._pending = self._pending[self._largest_batch :]
-        verdicts = await self._commit([append for append, _done in batch])
+        batch = self._take()
+        self._fence = None
+        commit = self._commit([append for append, _done in batch])
+        if self._committed:
+            # It goes on its way first; what follows from the one before is decided while it is being committed.
+            task = asyncio.create_task(commit)
+            await asyncio.sleep(0)
+            self._report_committed()
+            verdicts = await task
+        else:
+            verdicts = await commit
         self.commits += 1
         self.appended += len(batch)
+        self._committed = batch, verdicts
+        if not (self._overlaps and self._pending):
+            self._report_committed()
+
+    def _take(self) -> "list[tuple[Append, Done]]":
+        """Take the next batch: all that is pending, or half of what is runnable where that pays."""
+        pending, most = self._pending, self._largest_batch
+        if self._overlaps:
+            runnable = len(pending) + (len(self._committed[0]) if self._committed else 0)
+            most = min(most, max((runnable + 1) // 2, SMALLEST_HALF))
+        self._pending = pending[most:]
+        return pending[:most]
+
+    def _report_committed(self) -> None:
+        """Tell those whose batch is durable."""
+        committed, self._committed = self._committed, None
+        if committed is None:
+            return
+        batch, verdicts = committed
         for (_append, done), verdict in zip(batch, verdicts, strict=True):
             _report(done, verdict)
         if self.on_commit is not None:
@@ -110,18 +156,25 @@ class Writer:
             verdicts += await self._commit([append])
         return verdicts
 
-    async def _stored(self, batch: list[Append]) -> Sequence[bool]:
+    async def _stored(self, batch: list[Append]) -> Sequence[Verdict]:
         pause = 0.0
-        while True:
+        while self._fence is None:
             try:
                 with self._availability.watched("writer"):
                     verdicts = await self._store.append(batch)
+            except StoreFenced as error:
+                self._availability.answered("writer")
+                if self.on_fenced is None:
+                    raise
+                self.on_fenced(error)
+                self._fence = error
             except (StoreFull, StoreUnavailable) as error:
                 pause = await self._hold(pause, error)
             else:
                 if self._availability.is_away:
                     self._availability.answered("writer")
                 return verdicts
+        return [self._fence] * len(batch)
 
     async def _hold(self, pause: float, error: StoreError) -> float:
         """Wait a little longer than last time; give up only when the orchestrator closes."""

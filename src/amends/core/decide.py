@@ -97,7 +97,6 @@ def _start(draft: Draft, trigger: t.Start) -> None:
             saga=saga.name,
             version=saga.version,
             fingerprint=plan.fingerprint,
-            shape=msgspec.Raw(plan.shape),
             data=kept(decoder, trigger.data),
             deadline=None if saga.deadline is None else draft.now + saga.deadline,
         )

@@ -41,7 +41,7 @@ class SagaStarted(Event, frozen=True):
     saga: str
     version: int
     fingerprint: str
-    shape: Raw
+    """Of the definition; the store keeps the shape that it stands for, once for all instances."""
     data: Raw
     deadline: datetime | None = None
 

@@ -5,7 +5,7 @@ Rules
 - A solid arrow is the way forward. A dotted line leads from a step to what undoes it; a rollback goes the solid arrows
   backwards and does that. A frame is a part of the tree: an `each`, a tolerated part, a sub-saga, what has a name.
 - Names are the user's, so every character that Mermaid could read as its own is written as an entity (`written`).
-- It reads the shape (`definition.shape`), which stands in the first event of every instance: so an instance can be
+- It reads the shape (`definition.shape`), which the store has noted: so an instance can be
   drawn as it was begun, without its definition at hand.
 It does not: show policies, business statuses or an instance; or draw (GitHub and the Mermaid tools do).
 """

@@ -1,5 +1,5 @@
-"""What Amends needs from outside, as Protocols: an event store, a read model, a transport, a
-door for callbacks, a clock.
+"""What Amends needs from outside, as Protocols: an event store, what a shared one has
+besides, a read model, a transport, a door for callbacks, a clock.
 
 Rules: a port speaks in the core's words and in plain values; each has one behavioural suite that every adapter runs.
 It does not: import a technology, an adapter, or asyncio.
@@ -11,6 +11,7 @@ from amends.ports.event_store import (
     Append,
     DefinitionNote,
     EventStore,
+    Handled,
     IndexChange,
     KeepIndex,
     Logged,
@@ -29,9 +30,20 @@ from amends.ports.read_model import (
     SagaQuery,
     SagaSummary,
 )
+from amends.ports.shared_store import (
+    SHARDS,
+    Inbox,
+    InboxRow,
+    Membership,
+    News,
+    SharedStore,
+    Standing,
+    shard_of,
+)
 from amends.ports.store_errors import (
     StoreCorrupt,
     StoreError,
+    StoreFenced,
     StoreFull,
     StoreHeld,
     StoreNewer,
@@ -42,6 +54,7 @@ from amends.ports.store_errors import (
 from amends.ports.transport import Binding, Described, Transport
 
 __all__ = [
+    "SHARDS",
     "Append",
     "Binding",
     "CallbackDoor",
@@ -53,9 +66,14 @@ __all__ = [
     "Deliver",
     "Described",
     "EventStore",
+    "Handled",
+    "Inbox",
+    "InboxRow",
     "IndexChange",
     "KeepIndex",
     "Logged",
+    "Membership",
+    "News",
     "OpenInstance",
     "Place",
     "ReadModel",
@@ -63,8 +81,11 @@ __all__ = [
     "SagaQuery",
     "SagaSummary",
     "SetIndex",
+    "SharedStore",
+    "Standing",
     "StoreCorrupt",
     "StoreError",
+    "StoreFenced",
     "StoreFull",
     "StoreHeld",
     "StoreNewer",
@@ -76,4 +97,5 @@ __all__ = [
     "Transition",
     "Transport",
     "Verdict",
+    "shard_of",
 ]

@@ -11,6 +11,7 @@ Rules
   transitions leave it alone (`KeepIndex`).
 - The *log* is all transitions of all streams in the order of their commits, numbered by a growing `sequence`. What is
   committed later stands behind everything that could be read before, so a follower misses nothing.
+- A store that several processes share is a `SharedStore` as well (`amends.ports.shared_store`).
 It does not: read the events, decide anything, or serve queries (the read side has its own tables).
 """
 
@@ -64,11 +65,21 @@ class RemoveIndex(msgspec.Struct, frozen=True, gc=False):
 IndexChange: TypeAlias = KeepIndex | SetIndex | RemoveIndex
 
 
+class Handled(NamedTuple):
+    """An inbox row (`amends.ports.shared_store`) of which something was made."""
+
+    number: int
+    answer: bytes
+    """JSON: what its sender is told, if anybody waits."""
+
+
 class Append(msgspec.Struct, frozen=True, gc=False):
     """One transition to store, together with what becomes of the instance's index row."""
 
     transition: Transition
     index: IndexChange
+    handled: Handled | None = None
+    """The inbox row that it follows from, which is taken away; only where the store has an inbox."""
 
 
 class OpenInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -88,11 +99,13 @@ class Logged(NamedTuple):
 
 
 class DefinitionNote(NamedTuple):
-    """The fingerprint under which a definition was last used on this store."""
+    """What a definition looked like when it was last used on this store."""
 
     name: str
     version: int
     fingerprint: str
+    shape: bytes = b""
+    """Its canonical JSON, which the fingerprint stands for; empty when an older version of Amends noted it."""
 
 
 class StoreReader(Protocol):
@@ -121,6 +134,10 @@ class StoreReader(Protocol):
         """Return the sequence of the last committed transition; 0 when there is none."""
         ...
 
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        """Return what was noted of definitions, by name and version."""
+        ...
+
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000
     ) -> Sequence[OpenInstance]:
@@ -135,11 +152,16 @@ class StoreReader(Protocol):
 class EventStore(Protocol):
     """Durable streams. Each method may raise `StoreUnavailable`; `append` also `StoreFull`."""
 
+    @property
+    def commits_elsewhere(self) -> bool:
+        """Whether commits happen in another process, so that it pays to decide while one is on its way."""
+        ...
+
     async def open(self) -> None:
         """Take hold of the store, creating it when it is not there.
 
         Raises:
-            StoreHeld: another process holds it.
+            StoreHeld: another process holds it, and it is none that several may share.
             StoreReadOnly, StoreCorrupt, StoreNewer: it cannot be used as it is.
         """
         ...

@@ -22,6 +22,12 @@ class StoreHeld(StoreError):
     """Another process holds this store; the text names it."""
 
 
+class StoreFenced(StoreError):
+    """Others have taken over what this process held, because its lease was over. Nothing of the batch was written, and
+    nothing more is before it joins anew.
+    """
+
+
 class StoreReadOnly(StoreError):
     """The store, or its folder, cannot be written to."""
 

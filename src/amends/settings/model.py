@@ -215,7 +215,9 @@ class Database:
         "The account's password; it wins over the one in the address.",
         spring="spring.datasource.password",
     )
-    pool_size: int = key(10, whole(1, 1_000), "How many connections are open at most (PostgreSQL).")
+    pool_size: int = key(
+        10, whole(1, 1_000), "How many connections are open at most (PostgreSQL; fewer than 4 will not do)."
+    )
     connect_timeout: timedelta = key(
         timedelta(seconds=5), duration("100ms", "5m"), "How long opening a connection may take (PostgreSQL)."
     )
@@ -223,6 +225,11 @@ class Database:
         timedelta(0),
         duration("0s", "1h"),
         "How long a database that is away is waited for at the start; after that the exit code is 1.",
+    )
+    lease: timedelta = key(
+        timedelta(seconds=5),
+        duration("1s", "5m"),
+        "How long a process may be silent before others take its work over (PostgreSQL).",
     )
 
 

@@ -96,6 +96,11 @@ class WatchedStore:
         self._store = store
         self._activity = activity
 
+    @property
+    def commits_elsewhere(self) -> bool:
+        """As the store says."""
+        return self._store.commits_elsewhere
+
     async def open(self) -> None:
         """Pass it on."""
         await self._store.open()

@@ -122,7 +122,10 @@ async def a_follower_misses_nothing_that_is_written_meanwhile(make: StoreFactory
 async def definitions_are_noted_and_replaced(make: StoreFactory) -> None:
     async with opened(make) as store:
         expect(list(await store.definitions()), [], "notes of an empty store")
-        one, two = DefinitionNote("order", 1, "abc"), DefinitionNote("order", 2, "def")
+        one, two = (
+            DefinitionNote("order", 1, "abc", '{"saga":"é"}'.encode()),
+            DefinitionNote("order", 2, "def"),
+        )
         other = DefinitionNote("buchung-é", 1, "ghi")
         await store.note_definitions([two, one, other])
         expect([DefinitionNote(*note) for note in await store.definitions()], [other, one, two], "notes")

@@ -409,16 +409,17 @@ async def a_store_that_is_not_open_says_so(make: StoreFactory) -> None:
 async def what_was_appended_is_there_after_reopening(make: StoreFactory) -> None:
     wake = SetIndex(NOON, outstanding=True)
     stream = [an_append(A, 1, events=2, index=wake), an_append(A, 3, note="🚚")]
+    note = DefinitionNote("order", 1, "abc", b'{"saga": "order"}')
     async with opened(make) as store:
         await store.append(stream)
         await store.append([an_append(B, index=wake)])
         await store.append([an_append(B, 2, index=RemoveIndex())])
-        await store.note_definitions([DefinitionNote("order", 1, "abc")])
+        await store.note_definitions([note])
         log = list(await store.log())
     async with opened(make) as store:
         expect(list(await store.log()), log, "the log")
         expect(await store.log_end(), log[-1].sequence, "the end of the log")
-        expect([tuple(note) for note in await store.definitions()], [("order", 1, "abc")], "notes")
+        expect([DefinitionNote(*each) for each in await store.definitions()], [note], "notes")
         expect(await store.read(A), transitions_of(stream), "the stream")
         expect(len(await store.read(B)), 2, "transitions of the other stream")
         expect(await store.open_instances(), [_row(A, NOON, outstanding=True)], "index rows")

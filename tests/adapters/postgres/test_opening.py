@@ -1,7 +1,6 @@
 """Taking hold of a store: what is made, what is refused, and in which words."""
 
 import asyncio
-import os
 import re
 import signal
 import sys
@@ -22,6 +21,7 @@ from tests.adapters.postgres.lines import ask, names, session, tell
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = $1 ORDER BY 1"
 ROOT = Path(__file__).resolve().parents[3]
+ALL = [migration.name for migration in known_migrations()]
 
 
 async def tables(address: Address) -> list[str]:
@@ -53,7 +53,7 @@ async def test_a_new_schema_is_built_and_every_migration_noted(address: Address)
 
 
 async def test_migrating_by_itself_does_the_same_once(address: Address) -> None:
-    assert await migrate(address) == ["0001_event_store"]
+    assert await migrate(address) == ALL
     assert await migrate(address) == []
     async with opened(lambda: PostgresEventStore(address)) as store:
         assert list(await store.append([an_append(A)])) == [True]
@@ -86,38 +86,57 @@ async def test_a_migration_that_fails_leaves_nothing(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = known_migrations()
-    bad = Migration(2, "0002_bad", "CREATE TABLE half (a text); CREATE TABLE half (a text);")
+    bad = Migration(9000, "9000_bad", "CREATE TABLE half (a text); CREATE TABLE half (a text);")
     monkeypatch.setattr(migrations, "known_migrations", lambda: (*good, bad))
     await refusal(address, StoreCorrupt)
     assert await tables(address) == []
     monkeypatch.setattr(migrations, "known_migrations", lambda: good)
-    assert await migrate(address) == ["0001_event_store"]
-    better = Migration(2, "0002_better", "CREATE TABLE whole (a text); CREATE TABLE other (a text);")
+    assert await migrate(address) == ALL
+    better = Migration(9000, "9000_better", "CREATE TABLE whole (a text); CREATE TABLE other (a text);")
     monkeypatch.setattr(migrations, "known_migrations", lambda: (*good, better))
-    assert await migrate(address) == ["0002_better"]
+    assert await migrate(address) == ["9000_better"]
     assert {"whole", "other"} <= set(await tables(address))
 
 
-async def test_two_that_open_a_new_store_at_once_do_not_harm_each_other(address: Address) -> None:
+async def test_several_that_open_a_new_store_at_once_all_have_it(address: Address) -> None:
     stores = [PostgresEventStore(address) for _ in range(4)]
-    outcomes = await asyncio.gather(*(store.open() for store in stores), return_exceptions=True)
-    assert outcomes.count(None) == 1, outcomes
-    assert sum(isinstance(outcome, StoreHeld) for outcome in outcomes) == 3, outcomes
+    await asyncio.gather(*(store.open() for store in stores))
+    for position, store in enumerate(stores, start=1):
+        assert list(await store.append([an_append(A, position)])) == [True]
     await asyncio.gather(*(store.close() for store in stores))
+    assert await ask(address, "SELECT count(*) FROM member") == 0
 
 
-async def test_a_second_holder_is_told_who_holds_it(address: Address) -> None:
-    async with opened(lambda: PostgresEventStore(address)):
-        told = await refusal(replace(address, application="another"), StoreHeld)
-        assert f"amends {os.uname().nodename} {os.getpid()}" in told
+async def test_an_older_version_keeps_this_one_out_and_is_kept_out(address: Address) -> None:
+    """A version before several processes could share a store has it to itself: its hold is exclusive."""
+    await migrate(address)
+    take = (
+        "SELECT pg_try_advisory_lock($1::integer, (SELECT oid FROM pg_namespace WHERE nspname = $2)::integer)"
+    )
+    async with session(replace(address, application="an older one")) as older:
+        assert await older.fetchval(take, migrations.LOCK_CLASS, address.schema)
+        told = await refusal(address, StoreHeld)
+        assert "“a test”" in told
         assert re.search(r"session \d+, from this host, since \d{4}-\d\d-\d\dT", told), told
-        with pytest.raises(StoreHeld):
-            await migrate(address)
+    async with opened(lambda: PostgresEventStore(address)), session(address) as older:
+        assert not await older.fetchval(take, migrations.LOCK_CLASS, address.schema)
         other = storage.address()
         async with opened(lambda: PostgresEventStore(other)):
             pass
-    async with opened(lambda: PostgresEventStore(address)):
-        pass
+
+
+async def test_nobody_migrates_a_store_that_somebody_runs_on(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(lambda: PostgresEventStore(address)) as store:
+        assert await migrate(address) == [], "with nothing missing there is nothing to wait for"
+        tomorrow = Migration(9000, "9000_tomorrow", "CREATE TABLE tomorrow (a text)")
+        monkeypatch.setattr(migrations, "known_migrations", lambda: (*known_migrations(), tomorrow))
+        with pytest.raises(StoreHeld, match="must be migrated first"):
+            await migrate(address)
+        assert "tomorrow" not in await tables(address)
+        assert list(await store.append([an_append(A)])) == [True]
+    assert await migrate(address) == ["9000_tomorrow"]
 
 
 HOLDER = """
@@ -134,7 +153,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_killed_holder_lets_go(address: Address) -> None:
+async def test_a_killed_member_holds_nobody_up(address: Address) -> None:
     url = shared_server.server().local_address
     holder = await asyncio.create_subprocess_exec(
         sys.executable, "-c", HOLDER, url, address.schema, stdout=asyncio.subprocess.PIPE, cwd=ROOT
@@ -142,11 +161,12 @@ async def test_a_killed_holder_lets_go(address: Address) -> None:
     assert holder.stdout is not None
     async with asyncio.timeout(60):
         assert await holder.stdout.readline() == b"open\n"
-        assert f" {holder.pid}”" in await refusal(address, StoreHeld)
+        count = "SELECT count(*) FROM member WHERE name LIKE '% ' || $1 AND NOT fenced"
+        assert await ask(address, count, str(holder.pid)) == 1
         holder.send_signal(signal.SIGKILL)
+        await holder.wait()
         async with opened(lambda: PostgresEventStore(address)) as store:
             assert list(await store.append([an_append(A)])) == [True]
-        await holder.wait()
 
 
 async def test_no_error_shows_the_password(network_address: Address) -> None:
@@ -218,7 +238,7 @@ async def test_commits_wait_for_the_disk_whatever_the_default_is(network_address
 
 async def test_bootstrap_makes_all_three(address: Address) -> None:
     url, schema = shared_server.server().local_address, address.schema
-    assert await bootstrap.postgres_migrate(url, schema=schema) == ["0001_event_store"]
+    assert await bootstrap.postgres_migrate(url, schema=schema) == ALL
     async with opened(lambda: bootstrap.postgres(url, schema=schema)) as store:
         await store.append([an_append(A)])
         async with bootstrap.postgres_reader(url, schema=schema) as reader:

@@ -26,7 +26,7 @@ MEBIBYTE = 1 << 20
 ROOMY = 512 * MEBIBYTE
 LEFT_OVER = 96 * 1024
 """Bytes that a disk still has when it is made small."""
-TABLES = ("stream", "transition", "open_instance", "definition")
+TABLES = "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables WHERE schemaname = $1"
 TABLESPACE = "small_disk"
 
 
@@ -98,7 +98,8 @@ class Database:
         """Another session has the store's tables for itself."""
         async with session(self.address) as link:
             await link.execute("BEGIN")
-            await link.execute(f"LOCK TABLE {', '.join(TABLES)} IN ACCESS EXCLUSIVE MODE")
+            tables = await link.fetchval(TABLES, self.address.schema)
+            await link.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
             yield
             await link.execute("COMMIT")
 

@@ -213,7 +213,7 @@ def test_definitions_participants_and_diagrams(service: Serving) -> None:
 
 def test_health_readiness_and_metrics(service: Serving) -> None:
     assert service.ask("GET", "/health").json == {"status": "up"}
-    assert service.ask("GET", "/ready").json == {"status": "ready"}
+    assert service.ask("GET", "/ready").json == {"status": "ready", "members": 1, "shards": 64}
     start(service, wait=20)
 
     def counted() -> str | None:

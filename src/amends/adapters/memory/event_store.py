@@ -29,6 +29,8 @@ from amends.ports.store_errors import StoreUnavailable
 class MemoryEventStore:
     """`EventStore` in this process's memory."""
 
+    commits_elsewhere = False
+
     def __init__(self) -> None:
         self._streams: dict[StreamKey, dict[int, Transition]] = {}
         self._index: dict[StreamKey, OpenInstance] = {}

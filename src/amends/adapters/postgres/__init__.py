@@ -9,5 +9,6 @@ from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.event_store import PostgresEventStore
 from amends.adapters.postgres.held_session import migrate
 from amends.adapters.postgres.reader import PostgresStoreReader
+from amends.adapters.postgres.scratch import Scratch
 
-__all__ = ["Address", "PostgresEventStore", "PostgresStoreReader", "migrate"]
+__all__ = ["Address", "PostgresEventStore", "PostgresStoreReader", "Scratch", "migrate"]

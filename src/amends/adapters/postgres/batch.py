@@ -17,7 +17,9 @@ Place: TypeAlias = tuple[StreamKey, int]
 
 
 class Prepared(NamedTuple):
-    """The arguments of `append.sql`, or of `append_transitions.sql` when nothing but transitions is written."""
+    """The arguments of `append.sql`, or of `append_transitions.sql` when nothing but transitions is written: behind the
+    member's token, which comes first.
+    """
 
     arguments: tuple[Sequence[object], ...]
     has_only_transitions: bool
@@ -68,7 +70,8 @@ def prepare(
     changes = {
         append.transition.key: append.index for append in appends if not isinstance(append.index, KeepIndex)
     }
-    if not begun and not changes:
+    handled = [append.handled for append in appends if append.handled is not None]
+    if not begun and not changes and not handled:
         return Prepared(transitions, has_only_transitions=True, resting=())
     kept = [(key, change) for key, change in changes.items() if isinstance(change, SetIndex)]
     ended = [key for key, change in changes.items() if isinstance(change, RemoveIndex)]
@@ -82,6 +85,8 @@ def prepare(
         [change.outstanding for _, change in kept],
         [key.namespace for key in ended],
         [key.saga_id for key in ended],
+        [row.number for row in handled],
+        [row.answer for row in handled],
         *transitions,
     )
     waiting = [key for key, change in kept if not change.outstanding]

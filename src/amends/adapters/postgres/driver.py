@@ -3,7 +3,7 @@
 Rules: nothing else imports it. It does not: add behaviour.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
 import asyncpg  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]  neither stubs nor a marker
@@ -36,6 +36,8 @@ class Link(Protocol):
     async def execute(self, query: str) -> str: ...
 
     def transaction(self) -> Any: ...
+
+    async def add_listener(self, channel: str, callback: Callable[..., None]) -> None: ...
 
     def is_closed(self) -> bool: ...
 

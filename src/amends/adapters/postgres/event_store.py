@@ -1,9 +1,11 @@
-"""The event store in a schema of a PostgreSQL database.
+"""The event store in a schema of a PostgreSQL database, which several processes may share.
 
 Rules
-- One session writes and has the hold (`held_session.py`); a few others read and see only what is committed.
-- One write at a time: so sequences are committed in the order in which they were given out. A write that is cancelled
-  costs its session: whether it was committed is looked up before the next.
+- One session writes transitions (`held_session.py`), one renews the lease and listens (`membership.py`), one writes to
+  the inbox; a few others read and see only what is committed.
+- One write at a time. A write that is cancelled costs its session: whether it was committed is looked up before the
+  next.
+- Several processes' sequences may be committed in any order; the log is read so that none is missed (`log_order.py`).
 - A long stream is read in pieces, so that the loop is not held up for more than a few milliseconds.
 - Away is away: a lost connection is opened again at the next call, which raises `StoreUnavailable` until that works.
 It does not: look into bodies (they must be JSON), check that positions follow one another, or wait for the server.
@@ -17,8 +19,12 @@ from typing import NamedTuple, TypeVar
 
 from amends.adapters.postgres import reading
 from amends.adapters.postgres.address import Address
+from amends.adapters.postgres.channel import Caller
 from amends.adapters.postgres.driver import Link
 from amends.adapters.postgres.faults import unavailable
+from amends.adapters.postgres.inbox import PostgresInbox
+from amends.adapters.postgres.log_order import LogOrder
+from amends.adapters.postgres.membership import Heard, PostgresMembership
 from amends.adapters.postgres.readers import Readers
 from amends.adapters.postgres.writer import StoreWriter
 from amends.ports.event_store import (
@@ -30,6 +36,7 @@ from amends.ports.event_store import (
     StreamKey,
     Transition,
 )
+from amends.ports.shared_store import Inbox, Membership, News
 
 T = TypeVar("T")
 
@@ -39,37 +46,85 @@ class _Opened(NamedTuple):
 
     writer: StoreWriter
     readers: Readers
+    others: Readers
+    membership: PostgresMembership
+    inbox: PostgresInbox
+    caller: Caller
+    order: LogOrder
     turn: asyncio.Lock
 
 
 class PostgresEventStore:
-    """`EventStore` in the schema that `address` names, held by one process.
+    """`EventStore` and `SharedStore` in the schema that `address` names.
 
-    `connections`: how many may be open at most, at least 2: one of them writes. `connect_timeout`: for each of them.
+    `connections`: how many may be open at most, at least 4: for transitions, for the lease, for the inbox, and those
+    that read. `connect_timeout`: for each of them. `lease`: how long this process may be silent before others take its
+    work over.
     """
 
+    commits_elsewhere = True
+
     def __init__(
-        self, address: Address, *, connections: int = 5, connect_timeout: timedelta = timedelta(seconds=5)
+        self,
+        address: Address,
+        *,
+        connections: int = 5,
+        connect_timeout: timedelta = timedelta(seconds=5),
+        lease: timedelta = timedelta(seconds=5),
     ) -> None:
         self._address = address
-        self._connections = max(connections, 2)
+        self._connections = max(connections, 4)
         self._connect_within = connect_timeout.total_seconds()
+        self._lease = lease
         self._opened: _Opened | None = None
+        self._heard: Heard | None = None
+
+    def membership(self) -> Membership:
+        return self._must_be_open().membership
+
+    def inbox(self) -> Inbox:
+        return self._must_be_open().inbox
+
+    def listen(self, heard: Heard) -> None:
+        self._heard = heard
 
     async def open(self) -> None:
-        writer = StoreWriter(self._address, connect_within=self._connect_within)
+        writer = StoreWriter(self._address, connect_within=self._connect_within, lease=self._lease)
         await writer.open()
-        readers = Readers(self._address, most=self._connections - 1, connect_within=self._connect_within)
-        self._opened = _Opened(writer, readers, asyncio.Lock())
+        self._opened = self._around(writer)
+
+    def _around(self, writer: StoreWriter) -> _Opened:
+        within = self._connect_within
+        readers = Readers(self._address, most=self._connections - 3, connect_within=within)
+        others = Readers(self._address, most=1, connect_within=within, is_reader=False)
+        caller = Caller(self._address, others)
+        membership = PostgresMembership(
+            self._address,
+            lease=self._lease,
+            connect_within=within,
+            writer=writer,
+            write=self._write,
+            caller=caller,
+            ask=self._ask,
+            heard=self._hear,
+        )
+        inbox = PostgresInbox(others, readers, caller=caller, token=lambda: writer.token)
+        return _Opened(writer, readers, others, membership, inbox, caller, LogOrder(), asyncio.Lock())
 
     async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
         if not batch:
             self._must_be_open()
             return []
-        return await self._write(lambda writer: writer.append(batch))
+        # What is asked for now is written with the token of now, whatever it waits for.
+        token = self._must_be_open().writer.token
+        verdicts = await self._write(lambda writer: writer.append(batch, token))
+        if any(append.handled is not None for append in batch):
+            self._must_be_open().caller.answers()
+        return verdicts
 
     async def reindex(self, key: StreamKey, change: SetIndex) -> None:
-        await self._write(lambda writer: writer.reindex(key, change))
+        token = self._must_be_open().writer.token
+        await self._write(lambda writer: writer.reindex(key, change, token))
 
     async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
         found: list[Transition] = []
@@ -82,7 +137,7 @@ class PostgresEventStore:
             after = piece[-1].position
 
     async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
-        return await self._ask(partial(reading.log_piece, after=after, limit=limit))
+        return await self._ask(partial(self._must_be_open().order.piece, after=after, limit=limit))
 
     async def log_end(self) -> int:
         return await self._ask(reading.log_end)
@@ -108,9 +163,16 @@ class PostgresEventStore:
         opened, self._opened = self._opened, None
         if opened is None:
             return
+        await opened.membership.close()
         async with opened.turn:
             await opened.writer.close()
+        await opened.caller.stop()
+        await opened.others.close()
         await opened.readers.close()
+
+    def _hear(self, news: News, shards: frozenset[int] | None) -> None:
+        if self._heard is not None:
+            self._heard(news, shards)
 
     async def _write(self, write: Callable[[StoreWriter], Awaitable[T]]) -> T:
         opened = self._must_be_open()

@@ -16,6 +16,7 @@ from amends.adapters.postgres.driver import DRIVER_ERRORS, ServerError
 from amends.ports.store_errors import (
     StoreCorrupt,
     StoreError,
+    StoreFenced,
     StoreFull,
     StoreReadOnly,
     StoreUnavailable,
@@ -104,6 +105,14 @@ def corrupt(address: Address, why: str) -> StoreCorrupt:
     """Not a store, or damaged; `why` says which."""
     return StoreCorrupt(
         f"{address} cannot be used as a store: {why}; name another database or schema, or restore it from a backup."
+    )
+
+
+def fenced(address: Address) -> StoreFenced:
+    """Somebody else goes on with what this process held."""
+    return StoreFenced(
+        f"{address}: the lease of this process was over and others have taken its work over; nothing of the batch was "
+        "written, it joins anew by itself."
     )
 
 

@@ -1,15 +1,19 @@
-"""The one session that may write: it has the hold of the store, and its tables are up to date.
+"""The session that writes: it shares the hold of the store, its tables are up to date, and it is a member's.
 
 Rules
-- The hold is an advisory lock of the very session that writes: without the lock there is no session to write with, and
-  while a session may still be committing nobody else gets the lock.
-- A second store is told who has the hold. It is given a moment first: a process that has just died is still known to
-  its server for some milliseconds.
+- The hold is an advisory lock of the very session that writes, shared by all processes of this version: it keeps out
+  an older version's process, which would have the store to itself, and whoever migrates. Tables that are not up to date
+  are migrated while nobody runs on them.
+- A member's token is locked as well, by its writing session alone: without the lock there is no session to write with,
+  so what became of the writes of a session that was lost is settled by the time it is asked.
+- Who cannot have the hold is told who has it. It is given a moment first: a process that has just died is still known
+  to its server for some milliseconds.
 - An own earlier session that was lost, but that the server does not know to be lost, is ended.
 - A newer schema is refused before anything is waited for or changed.
 It does not: open itself again, or know streams.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -24,12 +28,21 @@ from amends.adapters.postgres.faults import (
     state_of,
     unavailable,
 )
-from amends.adapters.postgres.migrations import LOCK_CLASS, apply_missing, check_applied, make_schema
+from amends.adapters.postgres.migrations import (
+    LOCK_CLASS,
+    apply_missing,
+    check_applied,
+    is_complete,
+    make_schema,
+)
 from amends.adapters.postgres.session import Facts, connect, facts_of
 from amends.ports.store_errors import StoreHeld
 
 MOMENT: Final = "1s"
-"""How long the hold is waited for."""
+"""How long a lock is waited for."""
+A_LOOK: Final = 0.02
+LOOKS: Final = 50
+"""How often, and how many seconds apart, it is looked whether nobody runs on a store that must be migrated."""
 
 
 class Identity(NamedTuple):
@@ -42,38 +55,64 @@ class Identity(NamedTuple):
 class HeldSession:
     """Made by `open`; lasts until `close`, `drop`, or the connection's end."""
 
-    def __init__(self, link: Link, facts: Facts, applied: list[str]) -> None:
+    def __init__(self, link: Link, address: Address, facts: Facts, applied: list[str]) -> None:
         self.link = link
         self.identity = Identity(facts.backend, facts.since)
         self.applied = applied
         """The migrations that opening applied."""
-        self._schema = facts.schema
+        self.schema = facts.schema or 0
+        self._address = address
 
     @classmethod
     async def open(cls, address: Address, *, within: float, lost: Identity | None = None) -> "HeldSession":
-        """Connect, take the hold, migrate. `lost`: the session that this one follows.
+        """Connect, migrate, share the hold. `lost`: the session that this one follows.
 
         Raises:
-            StoreHeld: somebody else has it.
+            StoreHeld: somebody has the store to himself, or runs on tables that must be migrated.
             StoreReadOnly: the server only reads (`StoreUnavailable` when it was ours before: it may be changing roles).
             StoreNewer, StoreCorrupt, StoreUnavailable: it cannot be used as it is.
         """
         link = await connect(address, within=within)
         try:
             with AsStoreErrors(address):
-                return await _opened(link, address, lost)
+                return await _opened(link, address, is_again=lost is not None)
         except BaseException:
             link.terminate()
             raise
 
+    async def take(self, token: int, lost: Identity | None = None) -> None:
+        """Lock a member's token; `lost` is the session that may still have it.
+
+        Raises:
+            StoreUnavailable: it is changing hands.
+        """
+        await self.link.fetchval(statements.PATIENCE, MOMENT)
+        # Twice: after an own lost session was ended there is somebody to wait for once more.
+        for _ in range(2):
+            try:
+                await self.link.fetchval(statements.TAKE_HOLD, self.schema, token)
+                break
+            except ServerError as fault:
+                if state_of(fault) != LOCK_NOT_AVAILABLE:
+                    raise
+                holder = await self.link.fetchrow(statements.HOLDER, self.schema, token & 0xFFFFFFFF)
+                if holder is not None and (holder["backend"], holder["since"]) == lost:
+                    await self.link.fetchval(statements.END_SESSION, *lost)
+        else:
+            raise unavailable(self._address, "its lease is changing hands")
+        await self.link.fetchval(statements.PATIENCE, "0")
+
+    async def let_go(self, token: int) -> None:
+        """Give up the lock of a token."""
+        await self.link.fetchval(statements.LET_GO, self.schema, token)
+
     async def close(self) -> None:
-        """Give up the hold, then the connection."""
+        """End the connection, and with it the locks."""
         try:
             if not self.link.is_closed():
-                await self.link.fetchval(statements.LET_GO, LOCK_CLASS, self._schema)
                 await self.link.close(timeout=5)
         except DRIVER_ERRORS:
-            # Then the server ends the session by itself, and the hold with it.
+            # Then the server ends the session by itself.
             self.link.terminate()
 
     def drop(self) -> None:
@@ -85,26 +124,29 @@ async def migrate(address: Address, *, connect_timeout: timedelta = timedelta(se
     """Bring the tables at `address` up to date, making them when they are not there; return what was applied.
 
     Raises:
-        StoreError: as when a store is opened: `StoreHeld` while a process runs on it.
+        StoreError: as when a store is opened: `StoreHeld` while a process runs on tables that must be migrated.
     """
     session = await HeldSession.open(address, within=connect_timeout.total_seconds())
     await session.close()
     return session.applied
 
 
-async def _opened(link: Link, address: Address, lost: Identity | None) -> HeldSession:
+async def _opened(link: Link, address: Address, *, is_again: bool) -> HeldSession:
     facts = await facts_of(link, address)
     if facts.is_read_only:
-        raise _not_writable(address, is_again=lost is not None)
+        raise _not_writable(address, is_again=is_again)
     if facts.is_built:
         await check_applied(link, address)
     if facts.schema is None:
         await make_schema(link)
         facts = await facts_of(link, address)
-    await _take_hold(link, address, facts, lost)
-    # Somebody else may have built them while the hold was waited for.
-    facts = await facts_of(link, address)
-    return HeldSession(link, facts, await apply_missing(link, address, is_new=not facts.is_built))
+    applied: list[str] = []
+    if not facts.is_built or not await is_complete(link, address):
+        applied = await _migrated(link, address, facts)
+    await _share_hold(link, address, facts)
+    # Nobody migrates any more; somebody may have, while the hold was waited for.
+    await check_applied(link, address)
+    return HeldSession(link, address, facts, applied)
 
 
 def _not_writable(address: Address, *, is_again: bool) -> Exception:
@@ -112,33 +154,43 @@ def _not_writable(address: Address, *, is_again: bool) -> Exception:
     return unavailable(address, why) if is_again else read_only(address, why)
 
 
-async def _take_hold(link: Link, address: Address, facts: Facts, lost: Identity | None) -> None:
-    await link.fetchval(statements.PATIENCE, MOMENT)
-    # Twice: after an own lost session was ended there is somebody to wait for once more.
-    for _ in range(2):
-        try:
-            await link.fetchval(statements.TAKE_HOLD, LOCK_CLASS, facts.schema)
-            break
-        except ServerError as fault:
-            if state_of(fault) != LOCK_NOT_AVAILABLE:
-                raise
-            holder = await link.fetchrow(statements.HOLDER, LOCK_CLASS, facts.schema)
-            await _judge(link, address, holder, lost)
-    else:
+async def _migrated(link: Link, address: Address, facts: Facts) -> list[str]:
+    """Apply what is missing while nobody runs on the store; nothing when somebody else has done so meanwhile."""
+    for _ in range(LOOKS):
+        if await link.fetchval(statements.TRY_HOLD, LOCK_CLASS, facts.schema):
+            now = await facts_of(link, address)
+            applied = await apply_missing(link, address, is_new=not now.is_built)
+            # First shared, then no longer alone: nobody comes in between.
+            await link.fetchval(statements.SHARE_HOLD, LOCK_CLASS, facts.schema)
+            await link.fetchval(statements.LET_GO, LOCK_CLASS, facts.schema)
+            return applied
+        await asyncio.sleep(A_LOOK)
+        if (await facts_of(link, address)).is_built and await is_complete(link, address):
+            return []
+    holder = await link.fetchrow(statements.HOLDER, LOCK_CLASS, facts.schema)
+    if holder is None:
         raise unavailable(address, "its hold is changing hands")
+    raise _held(address, holder, "its tables must be migrated first, and nobody may run on them meanwhile")
+
+
+async def _share_hold(link: Link, address: Address, facts: Facts) -> None:
+    await link.fetchval(statements.PATIENCE, MOMENT)
+    try:
+        await link.fetchval(statements.SHARE_HOLD, LOCK_CLASS, facts.schema)
+    except ServerError as fault:
+        if state_of(fault) != LOCK_NOT_AVAILABLE:
+            raise
+        holder = await link.fetchrow(statements.HOLDER, LOCK_CLASS, facts.schema)
+        if holder is None:
+            raise unavailable(address, "its hold is changing hands") from fault
+        raise _held(address, holder, "it has the store to itself") from fault
     await link.fetchval(statements.PATIENCE, "0")
 
 
-async def _judge(link: Link, address: Address, holder: Any, lost: Identity | None) -> None:
-    """Return when it is worth to try again, and raise `StoreHeld` when it is not."""
-    if holder is None:
-        return
-    if lost is not None and (holder["backend"], holder["since"]) == lost:
-        await link.fetchval(statements.END_SESSION, *lost)
-        return
+def _held(address: Address, holder: Any, why: str) -> StoreHeld:
     since = holder["since"]
-    raise StoreHeld(
+    return StoreHeld(
         f"{address} is held by “{holder['application']}” (session {holder['backend']}, from {holder['host']}"
-        f"{f', since {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}' if since else ''}); stop that process, or give this "
-        "one a database or schema of its own."
+        f"{f', since {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}' if since else ''}): {why}; stop that process, or give "
+        "this one a database or schema of its own."
     )

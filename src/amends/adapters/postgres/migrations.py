@@ -20,7 +20,8 @@ from amends.adapters.postgres.faults import corrupt
 from amends.ports.store_errors import StoreNewer, StoreOlder
 
 LOCK_CLASS: Final = 0x414D4E44
-"""The first half of this program's advisory locks; the second is 0 for migrating and a schema's number for its hold."""
+"""The first half of this program's advisory locks; the second is 0 for migrating and a schema's number for its hold.
+A member's own lock has the schema's number first, and its token second."""
 
 
 class Migration(NamedTuple):
@@ -44,6 +45,15 @@ def known_migrations() -> tuple[Migration, ...]:
         Migration(int(name[:4]), name.removesuffix(".sql"), (folder / name).read_text(encoding="utf-8"))
         for name in names
     )
+
+
+async def is_complete(link: Link, address: Address) -> bool:
+    """Tell whether all migrations of this version have been applied.
+
+    Raises:
+        StoreNewer, StoreCorrupt: the tables are not those of this version.
+    """
+    return await check_applied(link, address) == len(known_migrations())
 
 
 async def check_applied(link: Link, address: Address) -> int:

@@ -1,4 +1,4 @@
-"""A store that is only read, whoever holds it: nothing is locked, written, migrated or created.
+"""A store that is only read, whoever runs on it: nothing is locked, written, migrated or created.
 
 Rules
 - Each answer shows what was committed when it was asked for, also while another process writes; a standby will do.
@@ -15,10 +15,11 @@ from amends.adapters.postgres import reading
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.driver import Link
 from amends.adapters.postgres.faults import corrupt, unavailable
+from amends.adapters.postgres.log_order import LogOrder
 from amends.adapters.postgres.migrations import check_complete
 from amends.adapters.postgres.readers import Readers
 from amends.adapters.postgres.session import facts_of
-from amends.ports.event_store import Logged, OpenInstance, StreamKey, Transition
+from amends.ports.event_store import DefinitionNote, Logged, OpenInstance, StreamKey, Transition
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ class PostgresStoreReader:
         self._address = address
         self._connect_within = connect_timeout.total_seconds()
         self._readers: Readers | None = None
+        self._order = LogOrder()
 
     async def open(self) -> None:
         readers = Readers(self._address, most=CONNECTIONS, connect_within=self._connect_within)
@@ -53,10 +55,13 @@ class PostgresStoreReader:
             after = piece[-1].position
 
     async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
-        return await self._ask(partial(reading.log_piece, after=after, limit=limit))
+        return await self._ask(partial(self._order.piece, after=after, limit=limit))
 
     async def log_end(self) -> int:
         return await self._ask(reading.log_end)
+
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        return await self._ask(reading.definitions)
 
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000

@@ -1,8 +1,9 @@
-"""The sessions that read: a few, opened when there is a question for them, each for one question at a time.
+"""The sessions beside the one that writes transitions: a few, opened when there is a question, each for one at a time.
 
 Rules
-- They see only what is committed, and cannot write.
-- A session that turns out to be lost is replaced, and the question asked once more: reading twice does no harm.
+- They see only what is committed. They cannot write, but for those that are made to: whatever is asked of these must do
+  no harm when it is done twice.
+- A session that turns out to be lost is replaced, and the question asked once more.
 It does not: wait for a server that is away, or hold anything.
 """
 
@@ -21,11 +22,12 @@ T = TypeVar("T")
 class Readers:
     """At most `most` sessions."""
 
-    def __init__(self, address: Address, *, most: int, connect_within: float) -> None:
+    def __init__(self, address: Address, *, most: int, connect_within: float, is_reader: bool = True) -> None:
         self._address = address
         self._connect_within = connect_within
         self._as_store_errors = AsStoreErrors(address)
         self._most = most
+        self._is_reader = is_reader
         self._room = asyncio.Semaphore(most)
         self._idle: list[Link] = []
         self._is_open = True
@@ -48,7 +50,7 @@ class Readers:
         for _ in range(self._most):
             await self._room.acquire()
         while self._idle:
-            await _closed(self._idle.pop())
+            await closed(self._idle.pop())
         for _ in range(self._most):
             self._room.release()
 
@@ -65,7 +67,7 @@ class Readers:
         return await self._answered(await self._connected(), question)
 
     async def _connected(self) -> Link:
-        return await connect(self._address, within=self._connect_within, is_reader=True)
+        return await connect(self._address, within=self._connect_within, is_reader=self._is_reader)
 
     async def _answered(self, link: Link, question: Callable[[Link], Awaitable[T]]) -> T:
         try:
@@ -84,8 +86,9 @@ class Readers:
         return answer
 
 
-async def _closed(link: Link) -> None:
+async def closed(link: Link) -> None:
+    """End a session with which nothing is lost."""
     try:
         await link.close(timeout=5)
-    except Exception:  # noqa: BLE001  nothing is lost with a session that only read
+    except Exception:  # noqa: BLE001  whatever it is, the server ends it as well
         link.terminate()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from amends.adapters.postgres import statements
 from amends.adapters.postgres.driver import Link
-from amends.ports.event_store import DefinitionNote, Logged, OpenInstance, StreamKey, Transition
+from amends.ports.event_store import DefinitionNote, OpenInstance, StreamKey, Transition
 
 PIECE_ROWS: Final = 500
 PIECE_BYTES: Final = 1_048_576
@@ -29,16 +29,6 @@ async def read_piece(
     return piece, len(piece) == limit or (len(piece) < rows and not was_cut)
 
 
-async def log_piece(link: Link, *, after: int, limit: int) -> list[Logged]:
-    """Read the log on behind `after`; fewer than `limit` where they are large."""
-    return [
-        Logged(sequence, as_transition(StreamKey(namespace, saga_id), *stored))
-        for sequence, namespace, saga_id, *stored in await link.fetch(
-            statements.READ_LOG, after, limit, PIECE_BYTES
-        )
-    ]
-
-
 async def log_end(link: Link) -> int:
     """Return the last sequence."""
     return int(await link.fetchval(statements.LOG_END))
@@ -47,13 +37,13 @@ async def log_end(link: Link) -> int:
 async def open_instances(link: Link, *, after: StreamKey | None, limit: int) -> list[OpenInstance]:
     """Return a page of index rows."""
     if after is None:
-        return _index_rows(await link.fetch(statements.OPEN_INSTANCES, limit))
-    return _index_rows(await link.fetch(statements.OPEN_INSTANCES_AFTER, limit, *after))
+        return index_rows(await link.fetch(statements.OPEN_INSTANCES, limit))
+    return index_rows(await link.fetch(statements.OPEN_INSTANCES_AFTER, limit, *after))
 
 
 async def due(link: Link, *, now: datetime, limit: int) -> list[OpenInstance]:
     """Return the index rows whose time has come."""
-    return _index_rows(await link.fetch(statements.DUE_INSTANCES, now, limit))
+    return index_rows(await link.fetch(statements.DUE_INSTANCES, now, limit))
 
 
 async def next_wake(link: Link) -> datetime | None:
@@ -64,7 +54,10 @@ async def next_wake(link: Link) -> datetime | None:
 
 async def definitions(link: Link) -> Sequence[DefinitionNote]:
     """Return what was noted of definitions."""
-    return [DefinitionNote(*row) for row in await link.fetch(statements.DEFINITIONS)]
+    return [
+        DefinitionNote(name, version, fingerprint, shape or b"")
+        for name, version, fingerprint, shape in await link.fetch(statements.DEFINITIONS)
+    ]
 
 
 def as_transition(
@@ -74,7 +67,8 @@ def as_transition(
     return Transition(key=key, position=position, events=events, recorded_at=recorded_at, body=body)
 
 
-def _index_rows(rows: Iterable[Any]) -> list[OpenInstance]:
+def index_rows(rows: Iterable[Any]) -> list[OpenInstance]:
+    """Return what rows of the index are."""
     return [
         OpenInstance(key=StreamKey(namespace, saga_id), wake_at=wake_at, outstanding=outstanding)
         for namespace, saga_id, wake_at, outstanding in rows

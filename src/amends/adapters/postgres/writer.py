@@ -6,20 +6,24 @@ Rules
 - A session that is lost is opened again when it is needed. Whether the batch that was on its way had been committed is
   then looked up before anything else is written; when the same batch comes again, what is stored counts as stored.
 - A batch that fails leaves nothing behind, except by a loss that cannot be settled yet: then the next one settles it.
+- What is written is written with the token that the member had when that was asked for; a fenced one writes nothing.
 It does not: wait for a server that is away (its caller does), or take turns (`PostgresEventStore` does).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from datetime import timedelta
+from typing import Final, NamedTuple, TypeVar
 
 from amends.adapters.postgres import statements
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.batch import Place, ordered, place_of, prepare, without_losers
-from amends.adapters.postgres.driver import ServerError
+from amends.adapters.postgres.channel import channel_of
+from amends.adapters.postgres.driver import DRIVER_ERRORS, ServerError
 from amends.adapters.postgres.faults import (
     PASSING,
     UNIQUE_VIOLATION,
     AsStoreErrors,
+    fenced,
     is_lost,
     state_of,
     unavailable,
@@ -35,11 +39,20 @@ MOST_ATTEMPTS: Final = 5
 """How often the same statement is given, when what stands in its way is gone at once."""
 
 
-class StoreWriter:
-    """Has the hold from `open` to `close`."""
+class _Target(NamedTuple):
+    """Where a batch goes: the numbers of streams in this session, and the token that it is written with."""
 
-    def __init__(self, address: Address, *, connect_within: float) -> None:
+    numbers: StreamNumbers
+    token: int
+
+
+class StoreWriter:
+    """A member, with the lock of its token, from `open` to `close`."""
+
+    def __init__(self, address: Address, *, connect_within: float, lease: timedelta) -> None:
         self._address = address
+        self._lease = lease
+        self._token = 0
         self._connect_within = connect_within
         self._as_store_errors = AsStoreErrors(address)
         self._session: HeldSession | None = None
@@ -50,32 +63,60 @@ class StoreWriter:
         self._stored: dict[Place, Transition] = {}
         """What of an earlier such batch was found to be stored, until its caller comes with it again."""
 
+    @property
+    def token(self) -> int:
+        """The member's fencing token; 0 before there is one."""
+        return self._token
+
+    @property
+    def schema(self) -> int:
+        """The schema's number in the server's catalogue; 0 before it was reached."""
+        return 0 if self._session is None else self._session.schema
+
     async def open(self) -> None:
-        """Take the hold and bring the tables up to date."""
-        await self._ready()
+        """Bring the tables up to date and become a member."""
+        try:
+            await self.join()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def join(self) -> None:
+        """Become a member anew, with a token of its own."""
+        await self._again_when_lost(lambda session, _: self._join(session))
 
     async def close(self) -> None:
-        """Let go."""
+        """Stop being a member. One that cannot say so is fenced when its lease is over."""
         session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        if session is None:
+            return
+        try:
+            if self._token and not session.link.is_closed():
+                await session.link.fetch(statements.LEAVE, self._token)
+                await self._call(session)
+        except DRIVER_ERRORS:
+            pass
+        await session.close()
 
-    async def append(self, batch: Sequence[Append]) -> list[bool]:
-        """Store a batch; see the port."""
-        return await self._again_when_lost(lambda session, numbers: self._append(session, numbers, batch))
-
-    async def reindex(self, key: StreamKey, change: SetIndex) -> None:
-        """Correct an index row."""
-        await self._again_when_lost(
-            lambda session, _: session.link.fetch(
-                statements.CORRECT_OPEN_INSTANCE, *key, change.wake_at, change.outstanding
-            )
+    async def append(self, batch: Sequence[Append], token: int) -> list[bool]:
+        """Store a batch with a member's token; see the port."""
+        return await self._again_when_lost(
+            lambda session, numbers: self._append(session, _Target(numbers, token), batch)
         )
+
+    async def reindex(self, key: StreamKey, change: SetIndex, token: int) -> None:
+        """Correct an index row with a member's token."""
+        arguments = (token, *key, change.wake_at, change.outstanding)
+        if not await self._again_when_lost(
+            lambda session, _: session.link.fetchval(statements.CORRECT_OPEN_INSTANCE, *arguments)
+        ):
+            raise fenced(self._address)
 
     async def note_definitions(self, notes: Sequence[DefinitionNote]) -> None:
         """Insert or replace notes; of two for one definition the later counts."""
         by_place = sorted({(note.name, note.version): note for note in notes}.values())
-        columns = [list(column) for column in zip(*by_place, strict=True)] or [[], [], []]
+        rows = [(note.name, note.version, note.fingerprint, note.shape or None) for note in by_place]
+        columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
         await self._again_when_lost(
             lambda session, _: session.link.fetch(statements.NOTE_DEFINITIONS, *columns)
         )
@@ -109,6 +150,9 @@ class StoreWriter:
         session = await HeldSession.open(self._address, within=self._connect_within, lost=self._lost)
         numbers = StreamNumbers(session.link)
         try:
+            if self._token:
+                with self._as_store_errors:
+                    await session.take(self._token, self._lost)
             await self._settle(session, numbers)
         except BaseException:
             session.drop()
@@ -129,9 +173,20 @@ class StoreWriter:
         }
         self._unsettled = ()
 
-    async def _append(
-        self, session: HeldSession, numbers: StreamNumbers, batch: Sequence[Append]
-    ) -> list[bool]:
+    async def _join(self, session: HeldSession) -> None:
+        token = int(await session.link.fetchval(statements.TAKE_TOKEN))
+        await session.take(token)
+        await session.link.fetch(statements.JOIN, token, self._address.application, self._lease)
+        if self._token:
+            await session.let_go(self._token)
+        self._token = token
+        await self._call(session)
+
+    async def _call(self, session: HeldSession) -> None:
+        """Tell the others at once that somebody came or went."""
+        await session.link.fetch(statements.NOTIFY, channel_of(self._address), ["leases"])
+
+    async def _append(self, session: HeldSession, target: _Target, batch: Sequence[Append]) -> list[bool]:
         order = ordered(batch)
         verdicts = [False] * len(batch)
         taken: set[Place] = set()
@@ -140,7 +195,7 @@ class StoreWriter:
                 verdicts[number] = True
                 taken.add(place_of(batch[number]))
             order = [number for number in order if not verdicts[number]]
-        for number in await self._store(session, numbers, batch, order, taken):
+        for number in await self._store(session, target, batch, order, taken):
             verdicts[number] = True
         return verdicts
 
@@ -157,7 +212,7 @@ class StoreWriter:
     async def _store(
         self,
         session: HeldSession,
-        numbers: StreamNumbers,
+        target: _Target,
         batch: Sequence[Append],
         order: Sequence[int],
         taken: set[Place],
@@ -169,31 +224,33 @@ class StoreWriter:
             appends = [batch[number] for number in kept]
             try:
                 if appends:
-                    await self._write(session, numbers, appends)
+                    await self._write(session, target, appends)
                 return kept
             except ServerError as fault:
                 if state_of(fault) not in {UNIQUE_VIOLATION, *PASSING}:
                     raise
             # Not every refusal is a loser's: a stream may be there already, or a deadlock have been broken.
-            await numbers.look_up(append.transition.key for append in appends)
-            found = await _standing(session, numbers, appends)
+            await target.numbers.look_up(append.transition.key for append in appends)
+            found = await _standing(session, target.numbers, appends)
             taken.update(found)
             fruitless += not found
         raise unavailable(self._address, "what others write keeps coming in between")
 
-    async def _write(self, session: HeldSession, numbers: StreamNumbers, appends: Sequence[Append]) -> None:
-        begun = await numbers.for_new(appends)
-        prepared = prepare(appends, numbers.known, begun)
+    async def _write(self, session: HeldSession, target: _Target, appends: Sequence[Append]) -> None:
+        begun = await target.numbers.for_new(appends)
+        prepared = prepare(appends, target.numbers.known, begun)
         statement = statements.APPEND_TRANSITIONS if prepared.has_only_transitions else statements.APPEND
         self._unsettled = appends
         try:
-            await session.link.fetch(statement, *prepared.arguments)
+            may_write = await session.link.fetchval(statement, target.token, *prepared.arguments)
         except Exception as fault:
             if not is_lost(fault):
                 self._unsettled = ()
             raise
         self._unsettled = ()
-        numbers.committed(begun, prepared.resting)
+        if not may_write:
+            raise fenced(self._address)
+        target.numbers.committed(begun, prepared.resting)
 
 
 async def _standing(

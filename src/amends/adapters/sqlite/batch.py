@@ -52,7 +52,8 @@ def correct_index(connection: sqlite3.Connection, key: StreamKey, change: SetInd
 
 def note_definitions(connection: sqlite3.Connection, notes: Sequence[DefinitionNote]) -> None:
     """Insert or replace notes of definitions."""
-    connection.executemany(statements.NOTE_DEFINITION, notes)
+    rows = [(note.name, note.version, note.fingerprint, note.shape.decode()) for note in notes]
+    connection.executemany(statements.NOTE_DEFINITION, rows)
 
 
 def _append_guarded(connection: sqlite3.Connection, row: Row) -> bool:

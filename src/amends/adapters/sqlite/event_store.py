@@ -55,6 +55,8 @@ class SqliteEventStore:
     `inline_limit`: seconds that a commit may take on average before commits move to a thread; 0: always in a thread.
     """
 
+    commits_elsewhere = False
+
     def __init__(self, path: str | Path, *, inline_limit: float = INLINE_LIMIT) -> None:
         self._path = Path(path).resolve()
         self._as_store_errors = AsStoreErrors(self._path)

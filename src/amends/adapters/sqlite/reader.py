@@ -18,7 +18,7 @@ from amends.adapters.sqlite.database import APPLICATION_ID
 from amends.adapters.sqlite.faults import AsStoreErrors, corrupt, unavailable
 from amends.adapters.sqlite.lane import Lane
 from amends.adapters.sqlite.migrations import check_applied, check_complete
-from amends.ports.event_store import Logged, OpenInstance, StreamKey, Transition
+from amends.ports.event_store import DefinitionNote, Logged, OpenInstance, StreamKey, Transition
 
 T = TypeVar("T")
 
@@ -61,6 +61,9 @@ class SqliteStoreReader:
 
     async def log_end(self) -> int:
         return await self._ask(reading.log_end)
+
+    async def definitions(self) -> Sequence[DefinitionNote]:
+        return await self._ask(reading.definitions)
 
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000

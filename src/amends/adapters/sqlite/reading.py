@@ -80,7 +80,10 @@ def next_wake(connection: sqlite3.Connection) -> datetime | None:
 
 def definitions(connection: sqlite3.Connection) -> list[DefinitionNote]:
     """Return what was noted of definitions."""
-    return [DefinitionNote(*row) for row in connection.execute(statements.DEFINITIONS)]
+    return [
+        DefinitionNote(name, version, fingerprint, shape.encode())
+        for name, version, fingerprint, shape in connection.execute(statements.DEFINITIONS)
+    ]
 
 
 def _transition(key: StreamKey, position: int, events: int, recorded_at: int, body: bytes) -> Transition:

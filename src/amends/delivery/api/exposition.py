@@ -50,6 +50,10 @@ METRICS: Mapping[str, Metric] = {
         "gauge", "Transitions that are durable and not yet taken in, by who follows the log."
     ),
     "amends_ready": Metric("gauge", "1 while work may come."),
+    "amends_members": Metric("gauge", "Processes that share the store, this one among them."),
+    "amends_shards": Metric("gauge", "Shards that this process decides; all processes' together are 64."),
+    "amends_inbox_sent": Metric("gauge", "Triggers on their way to other processes."),
+    "amends_inbox_received": Metric("gauge", "Triggers of other processes that are being decided."),
     "amends_connections": Metric("gauge", "Open connections of clients."),
 }
 
@@ -129,6 +133,10 @@ def _of_engine(service: Service, gauges: Gauges) -> dict[str, list[str]]:
             _line("amends_log_lag", {"listener": name}, lag) for name, lag in sorted(gauges.lag.items())
         ],
         "amends_ready": [_line("amends_ready", {}, int(gauges.is_ready))],
+        "amends_members": [_line("amends_members", {}, gauges.members)],
+        "amends_shards": [_line("amends_shards", {}, gauges.shards)],
+        "amends_inbox_sent": [_line("amends_inbox_sent", {}, gauges.sent)],
+        "amends_inbox_received": [_line("amends_inbox_received", {}, gauges.received)],
     }
 
 

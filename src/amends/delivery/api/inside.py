@@ -67,7 +67,8 @@ async def ready(call: Call) -> web.StreamResponse:
         raise Problem("unavailable", "the service is going down", headers=SOON)
     if reason := call.service.why_not_ready:
         raise Problem("unavailable", f"the service takes no work now: {reason}", headers=SOON)
-    return render.document({"status": "ready"})
+    gauges = call.service.gauges()
+    return render.document({"status": "ready", "members": gauges.members, "shards": gauges.shards})
 
 
 async def metrics(call: Call) -> web.StreamResponse:

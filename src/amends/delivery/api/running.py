@@ -159,7 +159,10 @@ def _postgres(database: Database) -> Any:
     )
     try:
         return bootstrap.postgres(
-            address.reveal(), connections=database.pool_size, connect_timeout=database.connect_timeout
+            address.reveal(),
+            connections=database.pool_size,
+            connect_timeout=database.connect_timeout,
+            lease=database.lease,
         )
     except ValueError as error:
         raise NotServed(f"database.url: {error}") from error

@@ -1,7 +1,8 @@
-"""One measured point, in a process of its own (`python -m amends.delivery.bench.point`): memory and CPU are its own.
+"""One measured process (`python -m amends.delivery.bench.point TASK`): memory and CPU are its own.
 
-Rules: reads a `Task` as JSON from the command line, prints one `Figures` as JSON. Latency is from the call to the
-durable end of the saga. A warm-up of a tenth is not counted.
+Rules: reads a `Task` as JSON from the command line and warms up with a tenth, which is not counted. Then it says
+``ready`` and waits for a line, so that several begin together; at the end it prints one `Measured` as JSON. Latency is
+from the call to the durable end of the saga.
 It does not: measure limits or print tables.
 """
 
@@ -10,20 +11,23 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Literal
+from typing import Final
 
 import msgspec
 
 from amends.application.orchestrator import Orchestrator
-from amends.bootstrap import memory, sqlite
+from amends.bootstrap import EventStore, memory, postgres, sqlite
+from amends.delivery.bench.places import StoreKind
 from amends.delivery.bench.workload import WORKLOADS, Workload, bindings, order, order_fulfilment
 
-StoreKind = Literal["sqlite", "memory"]
+READY: Final = "ready"
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What to measure. `path` is the store's file; `url` where participants answer over HTTP, empty for local ones."""
+    """What to measure. `path` is the store's file or URL; `url` where participants answer over HTTP, empty for local
+    ones. `first` is the number of the first order. With `own_ids` the orchestrator makes the ids of the sagas: so they
+    are among those that its process drives, as far as several share a store.
+    """
 
     store: StoreKind
     path: str
@@ -31,63 +35,70 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int
     sagas: int
     url: str = ""
+    first: int = 0
+    own_ids: bool = False
+
+    @property
+    def warm_up(self) -> int:
+        """How many sagas go before those that count."""
+        return self.sagas // 10
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured. Sizes in bytes and MiB, times in milliseconds and microseconds."""
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured. Times in seconds, memory in MiB."""
 
-    sagas_per_s: float
-    p50_ms: float
-    p99_ms: float
-    cpu_us_per_saga: float
-    bytes_per_saga: float
+    spent: float
+    cpu: float
     peak_mb: float
+    latencies: list[float]
 
 
-async def measure(task: Task) -> Figures:
+async def measure(task: Task) -> Measured:
     """Run `task` and return its figures."""
-    store = memory() if task.store == "memory" else sqlite(task.path)
-    warm_up = task.sagas // 10
     most_live = max(10_000, task.concurrency)
     participants = bindings(task.workload, task.url)
     async with Orchestrator(
-        sagas=[order_fulfilment], store=store, participants=participants, most_live=most_live
+        sagas=[order_fulfilment], store=_store(task), participants=participants, most_live=most_live
     ) as amends:
-        await _run(amends, task, iter(range(warm_up)))
+        numbers = iter(range(task.first, task.first + task.warm_up + task.sagas))
+        await _run(amends, task, numbers, task.warm_up)
+        print(READY, flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
         cpu, began = time.process_time(), time.perf_counter()
-        latencies = await _run(amends, task, iter(range(warm_up, warm_up + task.sagas)))
+        latencies = await _run(amends, task, numbers, task.sagas)
         spent, cpu = time.perf_counter() - began, time.process_time() - cpu
-    latencies.sort()
-    return Figures(
-        sagas_per_s=task.sagas / spent,
-        p50_ms=latencies[len(latencies) // 2] * 1e3,
-        p99_ms=latencies[int(len(latencies) * 0.99)] * 1e3,
-        cpu_us_per_saga=cpu / task.sagas * 1e6,
-        bytes_per_saga=_stored(task) / (warm_up + task.sagas),
-        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Measured(spent=spent, cpu=cpu, peak_mb=peak, latencies=latencies)
 
 
-async def _run(amends: Orchestrator, task: Task, numbers: Iterator[int]) -> list[float]:
-    """Let `concurrency` callers run one saga after the other."""
+def _store(task: Task) -> EventStore:
+    match task.store:
+        case "memory":
+            return memory()
+        case "sqlite":
+            return sqlite(task.path)
+        case "postgres":
+            return postgres(task.path)
+
+
+async def _run(amends: Orchestrator, task: Task, numbers: Iterator[int], count: int) -> list[float]:
+    """Let `concurrency` callers run one saga after the other, `count` in all."""
     latencies: list[float] = []
     expected = "completed" if task.workload == WORKLOADS[0] else "compensated"
+    turns = iter(range(count))
 
     async def caller() -> None:
-        for number in numbers:
+        for _turn in turns:
+            number = next(numbers)
+            saga_id = None if task.own_ids else f"order-{number:09d}"
             began = time.perf_counter()
-            end = await amends.run(order_fulfilment, order(number), saga_id=f"order-{number:09d}")
+            end = await amends.run(order_fulfilment, order(number), saga_id=saga_id)
             latencies.append(time.perf_counter() - began)
             if end.status != expected:
                 raise RuntimeError(f"saga {end.id} ended {end.status}, not {expected}")
 
     await asyncio.gather(*(caller() for _ in range(task.concurrency)))
     return latencies
-
-
-def _stored(task: Task) -> int:
-    """Return the size of the store's file after it was closed, when its log is part of it."""
-    return Path(task.path).stat().st_size if task.store == "sqlite" else 0
 
 
 def main() -> None:

@@ -8,28 +8,29 @@ It does not: render.
 
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import IO, Final, TypeVar
 
 import msgspec
 
-from amends.bootstrap import sqlite_limits
 from amends.delivery.bench.bare import BareFigures
-from amends.delivery.bench.point import Figures, StoreKind, Task
+from amends.delivery.bench.places import Place, Stored
+from amends.delivery.bench.point import READY, Measured, Task
 from amends.delivery.bench.workload import ParticipantKind, Workload
 
 T = TypeVar("T")
 
-TRANSITIONS: Final = 4
 LOOPBACK: Final = "http://127.0.0.1:"
 SAGAS: Final[dict[ParticipantKind, dict[int, int]]] = {
     "local": {1: 3_000, 50: 20_000, 500: 20_000},
     "http": {1: 1_000, 50: 5_000, 500: 5_000},
 }
 """By concurrency: enough for some seconds on a two-core machine."""
+EVENTS: Final = 8
+"""Of one saga of the measured work."""
+APART: Final = 100_000_000
+"""Between the order numbers of two processes."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,13 +45,19 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     sagas_per_s: float
     p50_ms: float
     p99_ms: float
+    events_per_s: float
+    """A saga has eight."""
     cpu_us_per_saga: float
+    """Of the orchestrators' processes and of the store's server, as far as that can be seen."""
+    server_cpu_us_per_saga: float
+    """The server's part of it."""
     bytes_per_saga: float
     peak_mb: float
+    """Of the largest process."""
     limit_sagas_per_s: float
-    """One commit per transition, four transitions a saga, in the same run."""
+    """One commit per transition, four a saga, in the same run: of bare SQLite, or of pgbench (50 clients, two rows)."""
     limit_batched_sagas_per_s: float
-    """A hundred sagas in each commit, in the same run."""
+    """A hundred sagas in each commit, in the same run; SQLite alone."""
     ratio: float
     """`sagas_per_s` to `limit_sagas_per_s`."""
     bare_sagas_per_s: float
@@ -60,13 +67,13 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(
+    place: Place,
     *,
-    store: StoreKind,
     participants: ParticipantKind,
     workloads: Iterable[Workload],
     concurrencies: Iterable[int],
+    processes: int = 1,
     sagas: int | None,
-    folder: Path,
     progress: Callable[[str], None],
 ) -> list[Point]:
     """Measure every combination; `progress` is told what comes next."""
@@ -74,20 +81,16 @@ def run(
     with _responder(participants) as url:
         for workload in workloads:
             for concurrency in concurrencies:
-                progress(f"{store}, {participants} participants, {workload}, concurrency {concurrency}")
-                points.append(
-                    _point(
-                        folder,
-                        Task(
-                            store=store,
-                            path="",
-                            workload=workload,
-                            concurrency=concurrency,
-                            sagas=sagas or _enough(participants, concurrency),
-                            url=url and f"{url}/{workload}",
-                        ),
-                    )
+                progress(f"{place.kind}, {participants} participants, {workload}, concurrency {concurrency}")
+                task = Task(
+                    store=place.kind,
+                    path="",
+                    workload=workload,
+                    concurrency=concurrency,
+                    sagas=sagas or _enough(participants, concurrency),
+                    url=url and f"{url}/{workload}",
                 )
+                points.append(_point(place, task, processes))
     return points
 
 
@@ -125,27 +128,80 @@ def first_line(stream: IO[str] | None) -> str:
     return line
 
 
-def _point(folder: Path, task: Task) -> Point:
-    commits, batched = sqlite_limits(folder) if task.store == "sqlite" else (0.0, 0.0)
+def _point(place: Place, task: Task, processes: int) -> Point:
+    limits = place.limits()
     bare = in_own_process("bare", task, BareFigures).sagas_per_s if task.url else 0.0
-    with TemporaryDirectory(dir=folder, prefix="amends-bench-") as scratch:
-        stored = msgspec.structs.replace(task, path=str(Path(scratch) / "bench.db"))
-        figures = in_own_process("point", stored, Figures)
-    limit = commits / TRANSITIONS
+    with place.fresh() as stored:
+        tasks = [_share(task, stored.address, part, processes) for part in range(processes)]
+        measured, server_cpu = _measure(tasks, stored)
+        size = stored.size()
+    count = sum(each.sagas for each in tasks)
+    rate = count / max(each.spent for each in measured)
+    latencies = sorted(latency for each in measured for latency in each.latencies)
     return Point(
         store=task.store,
         participants="http" if task.url else "local",
         workload=task.workload,
         concurrency=task.concurrency,
-        processes=1,
-        sagas=task.sagas,
-        limit_sagas_per_s=round(limit, 1),
-        limit_batched_sagas_per_s=round(batched, 1),
-        ratio=_ratio(figures.sagas_per_s, limit),
+        processes=processes,
+        sagas=count,
+        sagas_per_s=round(rate, 2),
+        p50_ms=round(latencies[len(latencies) // 2] * 1e3, 2),
+        p99_ms=round(latencies[int(len(latencies) * 0.99)] * 1e3, 2),
+        events_per_s=round(rate * EVENTS, 1),
+        cpu_us_per_saga=round((sum(each.cpu for each in measured) + server_cpu) / count * 1e6, 2),
+        server_cpu_us_per_saga=round(server_cpu / count * 1e6, 2),
+        bytes_per_saga=round(size / sum(each.warm_up + each.sagas for each in tasks), 2),
+        peak_mb=round(max(each.peak_mb for each in measured), 2),
+        limit_sagas_per_s=round(limits.single, 1),
+        limit_batched_sagas_per_s=round(limits.batched, 1),
+        ratio=_ratio(rate, limits.single),
         bare_sagas_per_s=round(bare, 1),
-        bare_ratio=_ratio(figures.sagas_per_s, bare),
-        **{name: round(value, 2) for name, value in msgspec.structs.asdict(figures).items()},
+        bare_ratio=_ratio(rate, bare),
     )
+
+
+def _share(task: Task, path: str, part: int, parts: int) -> Task:
+    """Return what one of several processes does."""
+    return msgspec.structs.replace(
+        task,
+        path=path,
+        sagas=max(task.sagas // parts, 1),
+        concurrency=max(task.concurrency // parts, 1),
+        first=part * APART,
+        own_ids=parts > 1,
+    )
+
+
+def _measure(tasks: Sequence[Task], stored: Stored) -> tuple[list[Measured], float]:
+    """Let all begin together; return what each measured, and the seconds of CPU that the server used meanwhile."""
+    with ExitStack() as stack:
+        running = [stack.enter_context(_started(task)) for task in tasks]
+        for process in running:
+            if first_line(process.stdout) != READY:
+                raise RuntimeError("the measured process said something else than that it is ready")
+        before = stored.server_cpu()
+        for process in running:
+            if process.stdin is not None:
+                process.stdin.write("\n")
+                process.stdin.flush()
+        answers = [process.stdout.readline() if process.stdout is not None else "" for process in running]
+        used = stored.server_cpu() - before
+        if not all(answers):
+            raise RuntimeError("a measured process failed")
+        return [msgspec.json.decode(answer, type=Measured) for answer in answers], used
+
+
+@contextmanager
+def _started(task: Task) -> Generator[subprocess.Popen[str]]:
+    """Run one measured process; what it says of its faults goes to standard error."""
+    command = [sys.executable, "-m", "amends.delivery.bench.point", msgspec.json.encode(task).decode()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own module
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 def _ratio(figure: float, limit: float) -> float:

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from amends.delivery.bench.places import InMemory, OnDisk, OnPostgres, Place, find_pgbench
 from amends.delivery.bench.run import Point, run
 from amends.delivery.bench.starts import StartPoint, run_starts
 from amends.delivery.bench.workload import WORKLOADS
@@ -30,6 +31,7 @@ class Store(StrEnum):
     """Where the sagas are kept."""
 
     sqlite = "sqlite"
+    postgres = "postgres"
     memory = "memory"
 
 
@@ -56,6 +58,16 @@ def bench(
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=10_000, help="Callers; 1, 50 and 500 without it.")
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, max=16, help="Orchestrators that share the store; PostgreSQL only.")
+    ] = 1,
+    database: Annotated[
+        str | None,
+        typer.Option(help="The PostgreSQL server to measure on: a URL; schemas are made and dropped."),
+    ] = None,
+    pgbench: Annotated[
+        Path | None, typer.Option(help="The pgbench that measures the limit; else it is looked for.")
+    ] = None,
     sagas: Annotated[int | None, typer.Option(min=10, max=10_000_000, help="Sagas for each point.")] = None,
     short: Annotated[bool, typer.Option("--short", help="A quick look instead of a measurement.")] = False,
     folder: Annotated[Path, typer.Option(help="The disk to measure.")] = Path(),
@@ -73,21 +85,41 @@ def bench(
         starts = run_starts(concurrencies=concurrencies, starts=count, folder=folder.resolve(), progress=_say)
         _show(starts, _starts_table(starts), json=json)
         return 0
+    place = _place(store, folder.resolve(), database, pgbench)
+    if processes > 1 and store is not Store.postgres:
+        raise Unusable(f"a {store.value} store is held by one process; --processes needs --store postgres")
     points = [
         point
         for kind in ([participants] if participants else list(Participants))
         for point in run(
-            store=store.value,
+            place,
             participants=kind.value,
             workloads=[workload.value] if workload else list(WORKLOADS),
             concurrencies=concurrencies,
+            processes=processes,
             sagas=count,
-            folder=folder.resolve(),
             progress=_say,
         )
     ]
     _show(points, _table(points), json=json)
     return 0
+
+
+def _place(store: Store, folder: Path, database: str | None, pgbench: Path | None) -> Place:
+    match store:
+        case Store.memory:
+            return InMemory()
+        case Store.sqlite:
+            return OnDisk(folder)
+        case Store.postgres:
+            if database is None:
+                raise Unusable(
+                    "--store postgres needs --database URL; servers/postgres start DIR makes a server"
+                )
+            program = pgbench or find_pgbench()
+            if program is None:
+                raise Unusable("there is no pgbench to measure the limit with; name one with --pgbench PATH")
+            return OnPostgres(database, program)
 
 
 def _say(text: str) -> None:
@@ -141,6 +173,7 @@ def _table(points: list[Point]) -> Table:
         "participants",
         "work",
         "callers",
+        "procs",
         "sagas/s",
         "p50 ms",
         "p99 ms",
@@ -160,6 +193,7 @@ def _table(points: list[Point]) -> Table:
             point.participants,
             point.workload,
             f"{point.concurrency:,}",
+            f"{point.processes}",
             f"{point.sagas_per_s:,.0f}",
             f"{point.p50_ms:.2f}",
             f"{point.p99_ms:.2f}",

@@ -113,16 +113,13 @@ async def summaries(inspection: Inspection, query: SagaQuery) -> Sequence[SagaSu
             return rows
 
 
-async def definitions(inspection: Inspection, namespace: str, name: str | None) -> list[Document]:
-    """Return the definitions that instances were begun on, as their first events have them."""
-    query = SagaQuery(namespace=namespace, saga=name or "", newest_first=False)
-    newest = {(row.saga, row.version): row.id for row in await summaries(inspection, query)}
-    found: list[Document] = []
-    for (saga, version), saga_id in sorted(newest.items()):
-        (first,) = await inspection.events(saga_id, limit=1)
-        started = plain(first.as_dict())
-        found.append(definition(saga, version, started["fingerprint"], started["shape"]))
-    return found
+async def definitions(inspection: Inspection, name: str | None) -> list[Document]:
+    """Return the definitions that were used on a store, as it has noted them."""
+    return [
+        definition(note.name, note.version, note.fingerprint, exact_json.read(note.shape))
+        for note in await inspection.definitions()
+        if name in {None, note.name} and note.shape
+    ]
 
 
 def definition(name: str, version: int, fingerprint: str, shape: Any) -> Document:

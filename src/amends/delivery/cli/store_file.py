@@ -102,13 +102,13 @@ class StoreFile:
 
     def definitions(self, name: str | None = None) -> Sequence[Document]:
         async def read(inspection: Inspection) -> list[Document]:
-            return await definitions(inspection, self._namespace, name)
+            return await definitions(inspection, name)
 
         found = self._given() if self._targets else self._look(read)
         found = [each for each in found if name in {None, each["name"]}]
         if name is not None and not found:
             raise Denied(
-                "unknown-saga", f"no saga {name[:40]!r} was begun in this file; give --sagas MODULE:SAGA"
+                "unknown-saga", f"no saga {name[:40]!r} was used on this store; give --sagas MODULE:SAGA"
             )
         return found
 

@@ -1,17 +1,38 @@
--- Store a batch: what begins, what becomes of the index rows, the transitions in the order given. One statement, so one
--- transaction and one way to the server and back; a place that is taken fails all of it.
-WITH begun AS (
+-- Store a batch, if the member may still write: what begins, what becomes of the index rows, the transitions in the
+-- order given, the inbox rows that they follow from. One statement, so one transaction and one way to the server and
+-- back; a place that is taken fails all of it. The member's row is locked first, so that who fences it waits, and the
+-- transaction has its number before it takes sequences. Answers 1, or 0 when the member was fenced.
+WITH guard AS (
+    SELECT token FROM member WHERE token = $1 AND NOT fenced FOR KEY SHARE
+), begun AS (
     INSERT INTO stream (number, namespace, saga_id)
-    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[])
+    SELECT * FROM unnest($2::bigint[], $3::text[], $4::text[])
+    WHERE EXISTS (SELECT FROM guard)
 ), kept AS (
-    INSERT INTO open_instance (namespace, saga_id, wake_at, outstanding)
-    SELECT * FROM unnest($4::text[], $5::text[], $6::timestamptz[], $7::boolean[])
+    INSERT INTO open_instance (namespace, saga_id, wake_at, outstanding, shard)
+    SELECT *, get_byte(sha256(convert_to(given.namespace || '/' || given.saga_id, 'UTF8')), 0) % 64
+    FROM unnest($5::text[], $6::text[], $7::timestamptz[], $8::boolean[])
+        AS given (namespace, saga_id, wake_at, outstanding)
+    WHERE EXISTS (SELECT FROM guard)
     ON CONFLICT (namespace, saga_id) DO UPDATE
     SET wake_at = excluded.wake_at, outstanding = excluded.outstanding
 ), removed AS (
     DELETE FROM open_instance
-    USING unnest($8::text[], $9::text[]) AS ended (namespace, saga_id)
+    USING unnest($9::text[], $10::text[]) AS ended (namespace, saga_id)
     WHERE open_instance.namespace = ended.namespace AND open_instance.saga_id = ended.saga_id
+        AND EXISTS (SELECT FROM guard)
+), handled AS (
+    DELETE FROM inbox
+    USING unnest($11::bigint[], $12::json[]) AS done (number, answer)
+    WHERE inbox.number = done.number AND EXISTS (SELECT FROM guard)
+    RETURNING inbox.number, inbox.sender, done.answer
+), answered AS (
+    INSERT INTO inbox_answer (number, sender, body)
+    SELECT number, sender, answer FROM handled WHERE sender IS NOT NULL
+    ON CONFLICT (number) DO NOTHING
+), stored AS (
+    INSERT INTO transition (stream, position, events, recorded_at, body)
+    SELECT * FROM unnest($13::bigint[], $14::integer[], $15::integer[], $16::timestamptz[], $17::json[])
+    WHERE EXISTS (SELECT FROM guard)
 )
-INSERT INTO transition (stream, position, events, recorded_at, body)
-SELECT * FROM unnest($10::bigint[], $11::integer[], $12::integer[], $13::timestamptz[], $14::json[])
+SELECT count(*) FROM guard

@@ -1,2 +1,2 @@
--- Give up the hold of the store in a schema.
-SELECT pg_advisory_unlock($1::integer, $2::bigint::bit(32)::integer)
+-- Give up a lock that is this session's alone.
+SELECT pg_advisory_unlock($1::bigint::bit(32)::integer, $2::bigint::bit(32)::integer)

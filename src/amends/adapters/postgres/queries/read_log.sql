@@ -1,5 +1,9 @@
--- A piece of the log behind a sequence: so many transitions of all streams, fewer where they are large.
-SELECT sequence, namespace, saga_id, position, events, recorded_at, body
+-- A piece of the log behind a sequence: so many transitions of all streams, fewer where they are large. With what tells
+-- gaps that may still be filled from those that never are: the last sequence, and which transactions are under way.
+SELECT sequence, namespace, saga_id, position, events, recorded_at, body,
+    (SELECT max(sequence) FROM transition) AS last,
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next
 FROM (
     SELECT *, sum(size) OVER (ORDER BY sequence) - size AS before
     FROM (

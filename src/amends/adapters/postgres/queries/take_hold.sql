@@ -1,2 +1,2 @@
--- Take the hold of the store in a schema, waiting as long as lock_timeout says; it ends with the session.
-SELECT pg_advisory_lock($1::integer, $2::bigint::bit(32)::integer)
+-- Take a lock that is a member's alone, waiting as long as lock_timeout says; it ends with the session.
+SELECT pg_advisory_lock($1::bigint::bit(32)::integer, $2::bigint::bit(32)::integer)

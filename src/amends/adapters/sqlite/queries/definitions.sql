@@ -1,2 +1,2 @@
 -- What was noted of definitions.
-SELECT name, version, fingerprint FROM definition ORDER BY name, version
+SELECT name, version, fingerprint, shape FROM definition ORDER BY name, version

@@ -1,0 +1,81 @@
+"""The order of the log when several processes write: sequences are given out in order and committed in any.
+
+Rules
+- The log is read up to the first gap that may still be filled. A reader that stopped there goes on as soon as it is
+  filled, or dead.
+- A gap below a sequence that could be seen belongs to a transaction that was under way then, or had ended: appends take
+  their transaction's number (by locking the member's row) before they take sequences. So when every transaction that
+  had a number at that sight has ended, all gaps below are dead. On a server where nothing writes that is at once.
+- Other programs' long transactions must not hold the log up: where a gap stands in the way it is looked who writes
+  transitions at all, and when those have ended that were found, the gaps below are dead as well.
+- What is known to be dead stays dead, so it is remembered: one place per reader of the log.
+It does not: wait for long, or know who follows.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from amends.adapters.postgres import statements
+from amends.adapters.postgres.driver import Link
+from amends.adapters.postgres.reading import PIECE_BYTES, as_transition
+from amends.ports.event_store import Logged, StreamKey
+
+A_MOMENT: Final = 0.003
+MOMENTS: Final = 30
+"""How long, in seconds, and how often it is waited for those who may fill a gap."""
+
+
+class LogOrder:
+    """What is known of gaps."""
+
+    def __init__(self) -> None:
+        self._settled = 0
+        """Every gap up to here is dead."""
+        self._sight: tuple[int, int] | None = None
+        """The last sequence at some moment, and the first transaction number not yet given out then."""
+
+    async def piece(self, link: Link, *, after: int, limit: int) -> list[Logged]:
+        """Read the log on behind `after`; fewer than `limit` where they are large, or before a gap in doubt."""
+        rows = await link.fetch(statements.READ_LOG, after, limit, PIECE_BYTES)
+        certain = self._certain(rows, after)
+        # With something to tell, the rest can wait for the next piece.
+        if len(certain) < len(rows) and await _writers_ended(link, moments=0 if certain else MOMENTS):
+            self._settled = max(self._settled, rows[0]["last"])
+            rows = await link.fetch(statements.READ_LOG, after, limit, PIECE_BYTES)
+            certain = self._certain(rows, after)
+        return [
+            Logged(sequence, as_transition(StreamKey(namespace, saga_id), *stored))
+            for sequence, namespace, saga_id, *stored, _last, _oldest, _next in certain
+        ]
+
+    def _look(self, *, last: int, oldest: int, next_one: int) -> None:
+        if self._sight is None or oldest >= self._sight[1]:
+            if self._sight is not None:
+                self._settled = max(self._settled, self._sight[0])
+            self._sight = (last, next_one)
+            if oldest >= next_one:
+                self._settled = max(self._settled, last)
+
+    def _certain(self, rows: Sequence[Any], after: int) -> Sequence[Any]:
+        if rows:
+            self._look(last=rows[0]["last"], oldest=rows[0]["oldest"], next_one=rows[0]["next"])
+        for number, row in enumerate(rows):
+            if row["sequence"] > after + 1 and row["sequence"] - 1 > self._settled:
+                return rows[:number]
+            after = row["sequence"]
+        return rows
+
+
+async def _writers_ended(link: Link, *, moments: int) -> bool:
+    """Wait so many moments until all have ended that write transitions now; tell whether they have."""
+    found = await link.fetchrow(statements.LOG_WRITERS)
+    if found["is_standby"]:
+        return False
+    writers = set(found["writers"])
+    for _ in range(moments):
+        if not writers:
+            break
+        await asyncio.sleep(A_MOMENT)
+        writers &= set((await link.fetchrow(statements.LOG_WRITERS))["writers"])
+    return not writers

@@ -1,0 +1,2 @@
+-- The process of the server that serves this session.
+SELECT pg_backend_pid()

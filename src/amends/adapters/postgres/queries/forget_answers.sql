@@ -1,0 +1,2 @@
+-- Answers that their senders have.
+DELETE FROM inbox_answer WHERE number = ANY($1::bigint[])

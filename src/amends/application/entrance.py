@@ -1,0 +1,151 @@
+"""The entrance: where callers come in, with triggers, questions, and the wish to wait.
+
+Rules
+- A trigger is decided here when this process holds the instance, and sent to the one that does otherwise; the caller
+  cannot tell.
+- How many instances are live is bounded; who starts more waits, and beyond that bound is refused.
+- Looking works anywhere: what is not in memory is folded from its stream.
+It does not: decide, or store.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TypeAlias
+
+from amends.application.handover import Handover
+from amends.application.history import unknown
+from amends.application.instance import Ask, Instance, Until, reached
+from amends.application.loader import Loader
+from amends.application.registry import Registry
+from amends.application.room import Room
+from amends.application.shards import Shards
+from amends.application.watch import watched
+from amends.core.plan import Plan
+from amends.core.state import State, initial
+from amends.core.trigger import Trigger
+from amends.ports import StreamKey
+
+Ended: TypeAlias = "asyncio.Future[State]"
+
+
+class Entrance:
+    """One per engine."""
+
+    def __init__(
+        self,
+        *,
+        live: MutableMapping[StreamKey, Instance],
+        room: Room,
+        handover: Handover,
+        shards: Shards,
+        loader: Loader,
+        registry: Registry,
+        check_running: Callable[[], None],
+        bring_in: Callable[[StreamKey], Instance],
+        submit: Callable[[Instance, Ask], None],
+        leave: Callable[[Instance], None],
+    ) -> None:
+        """Lead to the instances in `live`, and to those that `bring_in` takes there."""
+        self._live = live
+        self._room = room
+        self._handover = handover
+        self._shards = shards
+        self._loader = loader
+        self._registry = registry
+        self._check_running = check_running
+        self._bring_in = bring_in
+        self._submit = submit
+        self._leave = leave
+
+    async def start(self, key: StreamKey, ask: Ask) -> State:
+        """Start an instance as `ask` says, or find it running with the same data; wait for what its `until` names.
+
+        Raises:
+            SagaConflict: the id stands for something else.
+            Overloaded: too many are in work and too many wait.
+        """
+        self._check_running()
+        if key not in self._live and self._shards.holds(key):
+            await self._room.enter(patient=ask.number is not None)
+            self._check_running()
+        waiter: Ended = asyncio.get_running_loop().create_future()
+        ask.waiter = waiter
+        if not self._shards.holds(key):
+            self._room.let_in()
+            self._handover.pass_on(key, ask)
+            return await waiter
+        instance = self._live.get(key)
+        if instance is None:
+            instance = Instance(key, None, initial(key.namespace, key.saga_id))
+            self._live[key] = instance
+        self._submit(instance, ask)
+        if ask.until is None:
+            return await waiter
+        return await self._end_of(instance, waiter)
+
+    async def act(self, key: StreamKey, trigger: Trigger, expected: int | None = None) -> State:
+        """Bring `trigger` to its instance and return the state once what follows is durable.
+
+        Raises:
+            ActRefused: the rules forbid it.
+            SagaUnknown: there is no such instance.
+            PositionMoved: it is not at the position that was `expected`.
+        """
+        return await self._bring(key, Ask(trigger, expected=expected))
+
+    def taken(self, key: StreamKey, ask: Ask) -> Awaitable[State]:
+        """Decide what came out of the inbox."""
+        return self.start(key, ask) if ask.wanted is not None else self._bring(key, ask)
+
+    async def state(self, key: StreamKey) -> tuple[Plan, State]:
+        """Return an instance as it stands, with its definition.
+
+        Raises:
+            SagaUnknown: there is no such instance, or this process does not have its definition.
+        """
+        state = await self.look(key)
+        return self._registry.plan_of(state), state
+
+    async def look(self, key: StreamKey) -> State:
+        """Return an instance as it stands, whether or not its definition is at hand.
+
+        Raises:
+            SagaUnknown: there is no such instance.
+        """
+        self._check_running()
+        live = self._live.get(key)
+        state = live.state if live is not None and live.state.position else await self._loader.fold(key)
+        if not state.position:
+            raise unknown(key)
+        return state
+
+    async def wait(self, key: StreamKey, until: Until) -> State:
+        """Return the state at the instance's end, or what else `until` names."""
+        state = await self.look(key)
+        if reached(state, until):
+            return state
+        if not self._shards.holds(key):
+            return await watched(self._loader, key, until)
+        instance = self._bring_in(key)
+        if reached(instance.state, until):
+            return instance.state
+        ended: Ended = asyncio.get_running_loop().create_future()
+        instance.ended[ended] = until
+        return await self._end_of(instance, ended)
+
+    async def _bring(self, key: StreamKey, ask: Ask) -> State:
+        self._check_running()
+        waiter: Ended = asyncio.get_running_loop().create_future()
+        ask.waiter = waiter
+        if self._shards.holds(key):
+            self._submit(self._bring_in(key), ask)
+        else:
+            self._handover.pass_on(key, ask)
+        return await waiter
+
+    async def _end_of(self, instance: Instance, ended: Ended) -> State:
+        try:
+            return await ended
+        finally:
+            instance.ended.pop(ended, None)
+            self._leave(instance)

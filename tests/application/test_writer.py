@@ -1,0 +1,99 @@
+"""The writer's batches: whole where a commit holds the loop, halves where it happens elsewhere."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from amends.adapters.memory import MemoryEventStore
+from amends.application.writer import SMALLEST_HALF, Verdict, Writer
+from amends.ports import Append, KeepIndex, StreamKey, Transition
+from tests.application.stores import Wrapped
+
+
+class Gate(Wrapped):
+    """A store whose commits wait until they are let through; says what happens in which order."""
+
+    def __init__(self, *, elsewhere: bool) -> None:
+        super().__init__(MemoryEventStore())
+        self.elsewhere = elsewhere
+        self.told: list[str] = []
+        self.sent: asyncio.Queue[int] = asyncio.Queue()
+        self.committed = asyncio.Semaphore(0)
+
+    @property
+    def commits_elsewhere(self) -> bool:
+        return self.elsewhere
+
+    async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
+        self.told.append(f"sent {len(batch)}")
+        self.sent.put_nowait(len(batch))
+        await self.committed.acquire()
+        return await super().append(batch)
+
+
+def transition(saga_id: str) -> Append:
+    now = datetime(2026, 11, 27, tzinfo=UTC)
+    stored = Transition(
+        key=StreamKey("default", saga_id), position=1, events=1, recorded_at=now, body=b"[{}]"
+    )
+    return Append(stored, KeepIndex())
+
+
+async def written(store: Gate, count: int) -> Writer:
+    await store.open()
+    failures: list[Exception] = []
+    writer = Writer(store, on_stop=failures.append)
+
+    def done(verdict: Verdict) -> None:
+        assert verdict is True
+        store.told.append("told")
+
+    for number in range(count):
+        writer.append(transition(f"saga-{number}"), done)
+    writer.start()
+    return writer
+
+
+async def test_the_next_half_is_sent_before_the_callers_of_the_first_are_told() -> None:
+    store = Gate(elsewhere=True)
+    writer = await written(store, 40)
+    assert await store.sent.get() == 20
+    store.committed.release()
+    assert await store.sent.get() == 20
+    store.committed.release()
+    await writer.stop()
+    assert store.told == ["sent 20", "sent 20", *["told"] * 40]
+
+
+async def test_where_a_commit_holds_the_loop_a_batch_is_all_that_is_pending() -> None:
+    store = Gate(elsewhere=False)
+    writer = await written(store, 40)
+    assert await store.sent.get() == 40
+    store.committed.release()
+    await writer.stop()
+    assert store.told == ["sent 40", *["told"] * 40]
+
+
+@pytest.mark.parametrize("count", [1, SMALLEST_HALF])
+async def test_few_are_not_split(count: int) -> None:
+    store = Gate(elsewhere=True)
+    writer = await written(store, count)
+    assert await store.sent.get() == count
+    store.committed.release()
+    await writer.stop()
+
+
+async def test_what_is_committed_is_told_although_the_next_batch_never_is() -> None:
+    """The store goes away for good behind the first half: its callers must not wait for the second."""
+    store = Gate(elsewhere=True)
+    writer = await written(store, 40)
+    await store.sent.get()
+    store.committed.release()
+    await store.sent.get()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert store.told.count("told") == 20
+    store.committed.release()
+    await writer.stop()
