@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--store", choices=STORES, action="append", help="one store instead of both")
     parser.add_argument(
-        "--processes", type=int, default=1, help="how many orchestrators share the PostgreSQL"
+        "--processes", type=int, default=2, help="how many orchestrators share the PostgreSQL"
     )
     parsed = parser.parse_args(arguments)
     worst = 0

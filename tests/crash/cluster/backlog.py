@@ -42,7 +42,7 @@ class Options:
     """The command line."""
 
     sagas: int = SAGAS
-    processes: int = 1
+    processes: int = 2
     quiet: bool = False
 
 
@@ -168,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="tests.crash.cluster.backlog", description="a backlog and a restart"
     )
     parser.add_argument("--sagas", type=int, default=SAGAS)
-    parser.add_argument("--processes", type=int, default=1, help="how many orchestrators share the database")
+    parser.add_argument("--processes", type=int, default=2, help="how many orchestrators share the database")
     parsed = parser.parse_args(arguments)
     with TemporaryDirectory(prefix="amends-backlog-") as directory:
         backlog = Backlog(Path(directory), Options(sagas=parsed.sagas, processes=parsed.processes))

@@ -54,7 +54,7 @@ class Options:
     bookings: int = BOOKINGS
     seconds: float = SECONDS
     settle: float = SETTLE
-    processes: int = 1
+    processes: int = 2
     quiet: bool = False
 
 
@@ -184,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bookings", type=int, default=BOOKINGS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="in which they are submitted")
     parser.add_argument("--settle", type=float, default=SETTLE, help="in which all has to have ended")
-    parser.add_argument("--processes", type=int, default=1, help="how many orchestrators share the database")
+    parser.add_argument("--processes", type=int, default=2, help="how many orchestrators share the database")
     parser.add_argument("--directory", type=Path, help="where the run's files stay, to be looked at")
     parsed = parser.parse_args(arguments)
     options = Options(

@@ -35,6 +35,7 @@ SELECT saga_id, count(*) FILTER (WHERE type IN ('SagaCompleted', 'SagaCompensate
 FROM event GROUP BY saga_id
 """
 STILL_OPEN = "SELECT saga_id FROM open_instance ORDER BY saga_id LIMIT 20"
+HISTORY = "SELECT position, type, time, body::text FROM event WHERE saga_id = $1 ORDER BY position"
 AFTER = """
 SELECT min(transition.recorded_at) FROM transition JOIN stream ON stream.number = transition.stream
 WHERE stream.saga_id = $1 AND transition.recorded_at > $2
@@ -87,15 +88,24 @@ async def _streams(address: Address) -> object:
         await reader.close()
 
 
-async def resumes(address: Address, interrupted: Mapping[str, float]) -> list[float]:
+async def resumes(address: Address, interrupted: Mapping[str, float]) -> dict[str, float]:
     """Return how many seconds after its interruption each saga went on; one with nothing left to do is left out."""
-    found: list[float] = []
+    found: dict[str, float] = {}
     async with session(address) as link:
         for saga_id, at in interrupted.items():
             went_on = await link.fetchval(AFTER, saga_id, datetime.fromtimestamp(at, tz=UTC))
             if went_on is not None:
-                found.append(went_on.timestamp() - at)
+                found[saga_id] = went_on.timestamp() - at
     return found
+
+
+async def history(address: Address, saga_id: str) -> str:
+    """Return a saga's events, a line each, to be looked at."""
+    async with session(address) as link:
+        rows = await link.fetch(HISTORY, saga_id)
+    return "\n".join(
+        f"{time.timestamp():.3f} {position} {kind} {body}" for position, kind, time, body in rows
+    )
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -49,7 +49,7 @@ class Options:
     short: bool = False
     seed: int = 0
     minutes: float = 10.0
-    processes: int = 1
+    processes: int = 2
     only: Sequence[str] = ()
     liar: bool = False
     may_mount: bool = True
@@ -197,6 +197,7 @@ def document(campaign: Campaign) -> dict[str, object]:
                 "resumed": len(found.resumes),
                 "resume_p99_s": round(found.slowest[0], 3),
                 "resume_max_s": round(found.slowest[1], 3),
+                "slow": sorted(found.slow, reverse=True)[:20],
                 "seconds": round(found.seconds, 1),
                 **found.notes,
             }
@@ -222,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="each outage once, some of the moments")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the whole takes at least")
-    parser.add_argument("--processes", type=int, default=1, help="how many orchestrators share the database")
+    parser.add_argument("--processes", type=int, default=2, help="how many orchestrators share the database")
     parser.add_argument(
         "--only", choices=PHASES, action="append", default=[], help="one phase instead of all"
     )

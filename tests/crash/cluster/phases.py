@@ -15,14 +15,14 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from amends.adapters.postgres import PostgresStoreReader
 from amends.application.history import events_in
 from amends.core.event import CommandIssued
 from amends.ports import StreamKey
 from tests.adapters.postgres.lines import session
-from tests.crash.cluster.books import percentile, resumes, wrong_in_services, wrong_in_store
+from tests.crash.cluster.books import history, percentile, resumes, wrong_in_services, wrong_in_store
 from tests.crash.cluster.database import Database
 from tests.crash.cluster.fuses import Fuse, FuseBox, command_name
 from tests.crash.cluster.load import Client, Load, Run, World
@@ -30,6 +30,8 @@ from tests.crash.cluster.services import Cluster, pause
 from tests.crash.points import KINDS, Kind
 
 SETTLED_WITHIN: Final = 180.0
+SLOW: Final = 3.0
+"""Seconds to go on that are worth a look."""
 FULL = re.compile(rb"no space left|File too large")
 """What an orchestrator's log says of a full disk, and of a limit on files."""
 OPEN = "SELECT saga_id FROM open_instance"
@@ -39,6 +41,10 @@ BETWEEN: Final = 12
 """Sagas that end between two outages."""
 MOST_MISSED: Final = 0.05
 """Fuses that may stay whole: where branches run beside one another, what one run did another may not do."""
+
+
+Interrupted: TypeAlias = tuple[Sequence[str], float]
+"""The sagas that something kept from going on, and since when they could."""
 
 
 @dataclass
@@ -53,6 +59,7 @@ class Found:
     fuses: dict[Kind, int] = field(default_factory=dict[Kind, int])
     missed: list[str] = field(default_factory=list[str])
     resumes: list[float] = field(default_factory=list[float])
+    slow: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     wrong: list[str] = field(default_factory=list[str])
     notes: dict[str, object] = field(default_factory=dict[str, object])
 
@@ -76,14 +83,25 @@ class Scene:
     def client(self) -> Client:
         return Client(self.world, self.cluster)
 
-    async def interrupted(self) -> list[str]:
-        """Return the sagas that are open now."""
+    async def interrupted(self) -> Interrupted:
+        """Return the sagas that are open now, and now."""
+        now = time.time()
         async with session(self.database.address) as link:
-            return [row[0] for row in await link.fetch(OPEN)]
+            return [row[0] for row in await link.fetch(OPEN)], now
 
-    async def went_on(self, sagas: Sequence[str], since: float) -> None:
-        """Note how long after `since` each of them went on."""
-        self.found.resumes += await resumes(self.database.address, dict.fromkeys(sagas, since))
+    async def went_on(self, interrupted: Interrupted, kills: Sequence[float] = ()) -> None:
+        """Note how long it took each of them to go on, counted from the last of `kills` before it did."""
+        sagas, since = interrupted
+        found = await resumes(self.database.address, dict.fromkeys(sagas, since))
+        for saga_id, whole in found.items():
+            last = max([since, *(kill for kill in kills if since < kill < since + whole)])
+            seconds = since + whole - last
+            self.found.resumes.append(seconds)
+            if seconds > SLOW:
+                self.found.slow.append((seconds, saga_id))
+                told = await history(self.database.address, saga_id)
+                path = self.cluster.plan.directory / f"{saga_id}.slow"
+                path.write_text(f"interrupted at {since:.3f}, went on after {seconds:.3f} s\n{told}\n")
 
     async def balance(self) -> None:
         """Look at the books of everything so far."""
@@ -94,8 +112,8 @@ class Scene:
         self.found.wrong += await wrong_in_services(self.world, self.database.address)
 
 
-Breaking = Callable[[Scene, int], Awaitable[float]]
-"""Breaks and mends something for the n-th time; returns since when sagas can go on."""
+Breaking: TypeAlias = Callable[[Scene, int], Awaitable[Interrupted]]
+"""Breaks and mends something for the n-th time."""
 
 
 async def under_load(scene: Scene, breaking: Breaking, *, times: int) -> None:
@@ -105,79 +123,78 @@ async def under_load(scene: Scene, breaking: Breaking, *, times: int) -> None:
         f"{load.ended} of {load.started} sagas ended, {scene.found.outages} outages"
     )
     load.begin()
-    waiting: list[tuple[list[str], float]] = []
+    waiting: list[Interrupted] = []
     try:
         await load.until_ended(BETWEEN)
         for number in range(times):
-            since = await breaking(scene, number)
+            waiting.append(await breaking(scene, number))
             scene.found.outages += 1
-            waiting.append((await scene.interrupted(), since))
             await load.until_ended(BETWEEN)
     finally:
         await load.finish(SETTLED_WITHIN)
-    for sagas, since in waiting:
-        await scene.went_on(sagas, since)
+    for interrupted in waiting:
+        await scene.went_on(interrupted)
     scene.found.sagas += load.ended
 
 
 # --- what can break --------------------------------------------------------------------------------------------------
 
 
-async def process_killed(scene: Scene, number: int) -> float:
+async def process_killed(scene: Scene, number: int) -> Interrupted:
     """SIGKILL of an orchestrator."""
     members = scene.cluster.members
     member = members[number % len(members)]
     await member.up.wait()
     member.signal(signal.SIGKILL)
-    return time.time()
+    return await scene.interrupted()
 
 
-async def server_killed(scene: Scene, _number: int) -> float:
+async def server_killed(scene: Scene, _number: int) -> Interrupted:
     """SIGKILL of all processes of PostgreSQL, and its restart."""
     async with scene.database.killed():
         pass
-    return time.time()
+    return await scene.interrupted()
 
 
-async def sessions_cut(scene: Scene, _number: int) -> float:
+async def sessions_cut(scene: Scene, _number: int) -> Interrupted:
     """Every connection to the database ends."""
     await scene.database.cut()
-    return time.time()
+    return await scene.interrupted()
 
 
 def tables_locked(seconds: float) -> Breaking:
     """Another session holds the tables."""
 
-    async def lock(scene: Scene, _number: int) -> float:
+    async def lock(scene: Scene, _number: int) -> Interrupted:
         async with scene.database.locked():
             await pause(seconds)
-        return time.time()
+        return await scene.interrupted()
 
     return lock
 
 
-async def disk_full(scene: Scene, _number: int) -> float:
+async def disk_full(scene: Scene, _number: int) -> Interrupted:
     """No space is left, until somebody makes room."""
     logs = {member.log: member.log.stat().st_size for member in scene.cluster.members}
     async with scene.database.full():
         async with asyncio.timeout(SETTLED_WITHIN):
             while not any(FULL.search(log.read_bytes()[size:]) for log, size in logs.items()):
                 await pause(0.1)
-    return time.time()
+    return await scene.interrupted()
 
 
 def process_stopped(seconds: float) -> Breaking:
     """SIGSTOP of an orchestrator for longer than its lease."""
 
-    async def stop(scene: Scene, number: int) -> float:
+    async def stop(scene: Scene, number: int) -> Interrupted:
         members = scene.cluster.members
         member = members[number % len(members)]
         await member.up.wait()
-        stopped_at = time.time()
         member.signal(signal.SIGSTOP)
+        interrupted = await scene.interrupted()
         await pause(seconds)
         member.signal(signal.SIGCONT)
-        return stopped_at if len(members) > 1 else time.time()
+        return interrupted if len(members) > 1 else await scene.interrupted()
 
     return stop
 
@@ -223,7 +240,7 @@ async def every_moment(
     # Not in the order of a saga's life, so that whatever time suffices for is spread over all of it.
     draw.shuffle(laid)
     waiting = iter(laid)
-    burnt: list[tuple[str, float]] = []
+    burnt: list[Interrupted] = []
 
     async def go_on() -> None:
         for reference, fuse in waiting:
@@ -236,15 +253,17 @@ async def every_moment(
             if mark is None:
                 scene.found.missed.append(f"{reference.example.name} {reference.way} {fuse}")
             else:
-                burnt.append((run.saga_id, mark.at))
+                burnt.append(([run.saga_id], mark.at))
                 scene.found.fuses[fuse.kind] = scene.found.fuses.get(fuse.kind, 0) + 1
             scene.say(f"{len(burnt)} of {len(laid)} moments")
 
     await asyncio.gather(*(go_on() for _ in range(abreast)))
     scene.found.sagas += len(references) + len(burnt) + len(scene.found.missed)
     scene.found.notes["moments"] = len(laid)
-    for saga_id, at in burnt:
-        await scene.went_on([saga_id], at)
+    kills = [at for _sagas, at in burnt]
+    for interrupted in burnt:
+        # The kill of another saga's moment may have hit whoever had taken this one over.
+        await scene.went_on(interrupted, kills)
     if len(scene.found.missed) > MOST_MISSED * len(laid):
         scene.found.wrong += [f"nobody came to {missed}" for missed in scene.found.missed]
     if missing := [kind for kind in KINDS if not scene.found.fuses.get(kind)]:
