@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.crash.cluster.campaign import Campaign, Options, document
 from tests.crash.points import KINDS
 
@@ -19,8 +17,8 @@ async def test_everything_adds_up_after_each_outage_and_each_kill(tmp_path: Path
         short=True,
         seed=5,
         names=("fulfilment", "booking"),
-        only=("process-killed", "server-killed", "sessions-cut", "tables-locked", "disk-full", "moments"),
-        stride=13,
+        only=("process-killed", "server-killed", "disk-full", "moments"),
+        stride=17,
         quiet=True,
     )
     campaign = await run(tmp_path, options)
@@ -31,8 +29,7 @@ async def test_everything_adds_up_after_each_outage_and_each_kill(tmp_path: Path
     assert campaign.found[0].resumes, "sagas were under way"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_a_store_that_acknowledges_before_it_commits_is_found_out(tmp_path: Path, seed: int) -> None:
-    options = Options(short=True, seed=seed, names=("fulfilment",), only=("moments",), liar=True, quiet=True)
+async def test_a_store_that_acknowledges_before_it_commits_is_found_out(tmp_path: Path) -> None:
+    options = Options(short=True, seed=1, names=("fulfilment",), only=("moments",), liar=True, quiet=True)
     campaign = await run(tmp_path, options)
     assert any("acknowledged" in fault for fault in campaign.wrong), campaign.wrong
