@@ -37,8 +37,10 @@ SETTLE: Final = 300.0
 PRODUCTS: Final = ("room", "desk", "lamp")
 POOR: Final = 10
 """One in so many cannot pay."""
-ABREAST: Final = 256
-"""Submissions under way at a time."""
+ABREAST: Final = 96
+"""Submissions under way at a time; no more than the client has connections."""
+ANSWERED_WITHIN: Final = 120.0
+"""Seconds after which a submission is made once more."""
 SETTINGS: Final = (
     "log:\n  level: warning",
     "saga:\n  most-live: 50000\n  lane-width: 16",
@@ -76,7 +78,7 @@ class Rush:
         database = Database(self.directory, may_mount=False)
         try:
             await database.start()
-            async with World(self.directory / "services", ("booking",)) as world:
+            async with World(self.directory / "services", ("booking",), ANSWERED_WITHIN) as world:
                 plan = Plan(
                     directory=self.directory,
                     store=database.url,

@@ -52,6 +52,7 @@ class World:
 
     directory: Path
     names: Sequence[str] = tuple(WAYS)
+    answered_within: float = ANSWERED_WITHIN
     examples: dict[str, Example[Any, Any]] = field(default_factory=dict[str, Example[Any, Any]])
     services: dict[str, Services] = field(default_factory=dict[str, Services])
     runs: list[Run] = field(default_factory=list[Run])
@@ -62,7 +63,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         session = await self._stack.enter_async_context(
-            ClientSession(timeout=ClientTimeout(total=ANSWERED_WITHIN))
+            ClientSession(timeout=ClientTimeout(total=self.answered_within))
         )
         for name in self.names:
             self.examples[name] = example = example_named(name)
