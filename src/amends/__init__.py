@@ -4,12 +4,14 @@ Write a saga once as a tree of typed values, run it embedded or as a service; wh
 was done. This module is the public surface: what is not here may change.
 """
 
+from amends.application.breakers import BreakerPolicy
 from amends.application.errors import (
     ActRefused,
     AmendsError,
     DataUnfit,
     DefinitionChanged,
     DefinitionUnknown,
+    NoSuchParticipant,
     NoSuchSaga,
     NotEncodable,
     NotRunning,
@@ -20,6 +22,7 @@ from amends.application.errors import (
     SagaIdInvalid,
     SagaUnknown,
 )
+from amends.application.gate import Budget, Protection
 from amends.application.history import EventView
 from amends.application.orchestrator import Begun, Orchestrator
 from amends.application.queries import Page, Place, SagaQuery, SagaSummary
@@ -35,9 +38,11 @@ from amends.bootstrap import (
     memory_read_model,
     postgres,
     service,
+    signal_in_transaction,
     sqlite,
     sqlite_read_model,
     sqlite_reader,
+    start_in_transaction,
 )
 from amends.core.outcome import Failed, Refused, Succeeded
 from amends.definition import (
@@ -63,6 +68,7 @@ from amends.definition import (
     when,
 )
 from amends.ports import (
+    NotInTransaction,
     StoreCorrupt,
     StoreError,
     StoreFull,
@@ -79,6 +85,8 @@ __all__ = [
     "ActRefused",
     "AmendsError",
     "Begun",
+    "BreakerPolicy",
+    "Budget",
     "Callbacks",
     "Cause",
     "Command",
@@ -88,9 +96,11 @@ __all__ = [
     "DefinitionUnknown",
     "EventView",
     "Failed",
+    "NoSuchParticipant",
     "NoSuchSaga",
     "Node",
     "NotEncodable",
+    "NotInTransaction",
     "NotRunning",
     "Orchestrator",
     "Overloaded",
@@ -99,6 +109,7 @@ __all__ = [
     "Place",
     "PositionMoved",
     "PositionUnknown",
+    "Protection",
     "Refuse",
     "Refused",
     "RetryPolicy",
@@ -136,9 +147,11 @@ __all__ = [
     "postgres",
     "sequence",
     "service",
+    "signal_in_transaction",
     "sqlite",
     "sqlite_read_model",
     "sqlite_reader",
+    "start_in_transaction",
     "subsaga",
     "tolerate",
     "wait_for",

@@ -7,14 +7,27 @@ It does not: hold rules or settings.
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from amends.adapters.local.refuse import Refuse
 from amends.application.callbacks import Callbacks
+from amends.application.caller import signal_deposit, start_deposit
 from amends.application.inspection import Inspection
 from amends.application.orchestrator import Orchestrator
 from amends.application.service import Service
-from amends.ports import Deliver, EventStore, ReadModel, StoreError, Transport
+from amends.core.codec import Codec
+from amends.core.effect import SendCommand
+from amends.core.outcome import Answer
+from amends.definition import Saga
+from amends.ports import (
+    AwaitedConnection,
+    BlockingConnection,
+    Deliver,
+    EventStore,
+    ReadModel,
+    StoreError,
+    Transport,
+)
 
 if TYPE_CHECKING:
     from amends.adapters.postgres import Scratch
@@ -38,11 +51,15 @@ __all__ = [
     "postgres_reader",
     "postgres_scratch",
     "service",
+    "signal_in_transaction",
     "sqlite",
     "sqlite_limits",
     "sqlite_read_model",
     "sqlite_reader",
+    "start_in_transaction",
 ]
+
+D = TypeVar("D")
 
 
 def memory() -> EventStore:
@@ -110,6 +127,118 @@ def postgres_scratch(url: str, *, schema: str) -> "Scratch":
     return Scratch(Address.of(url, schema=schema))
 
 
+@overload
+def start_in_transaction(
+    connection: BlockingConnection,
+    saga: Saga[D],
+    data: D,
+    *,
+    saga_id: str | None = None,
+    schema: str = "amends",
+    namespace: str = "default",
+    codec: Codec | None = None,
+    at_once: bool = True,
+) -> str: ...
+
+
+@overload
+def start_in_transaction(
+    connection: AwaitedConnection,
+    saga: Saga[D],
+    data: D,
+    *,
+    saga_id: str | None = None,
+    schema: str = "amends",
+    namespace: str = "default",
+    codec: Codec | None = None,
+    at_once: bool = True,
+) -> Coroutine[Any, Any, str]: ...
+
+
+def start_in_transaction(
+    connection: object,
+    saga: Saga[D],
+    data: D,
+    *,
+    saga_id: str | None = None,
+    schema: str = "amends",
+    namespace: str = "default",
+    codec: Codec | None = None,
+    at_once: bool = True,
+) -> str | Coroutine[Any, Any, str]:
+    """Start an instance in the transaction that `connection` is in, and return its id; to be awaited where the
+    connection's own calls are.
+
+    The instance exists if and only if that transaction commits, and begins at once then. No orchestrator need run in
+    this process, or at all just then. `schema` and `namespace` are those of the orchestrator that is to run it. Without
+    `at_once` it begins within half a second, and the commit does not wait for others that start something.
+
+    Raises:
+        NotInTransaction: the connection commits each statement by itself.
+        DefinitionError, DataUnfit, NotEncodable, SagaIdInvalid: what was given cannot be used; nothing was written.
+        TypeError: it is no connection of psycopg, asyncpg or SQLAlchemy to a PostgreSQL.
+    """
+    from amends.adapters.caller import leave
+
+    deposit = start_deposit(saga, data, saga_id=saga_id, namespace=namespace, codec=codec, at_once=at_once)
+    return leave(connection, deposit, schema=schema, returning=deposit.saga_id)
+
+
+@overload
+def signal_in_transaction(
+    connection: BlockingConnection,
+    saga_id: str,
+    signal: str,
+    content: object = None,
+    *,
+    signal_id: str = "",
+    schema: str = "amends",
+    namespace: str = "default",
+    codec: Codec | None = None,
+    at_once: bool = True,
+) -> None: ...
+
+
+@overload
+def signal_in_transaction(
+    connection: AwaitedConnection,
+    saga_id: str,
+    signal: str,
+    content: object = None,
+    *,
+    signal_id: str = "",
+    schema: str = "amends",
+    namespace: str = "default",
+    codec: Codec | None = None,
+    at_once: bool = True,
+) -> Coroutine[Any, Any, None]: ...
+
+
+def signal_in_transaction(
+    connection: object,
+    saga_id: str,
+    signal: str,
+    content: object = None,
+    *,
+    signal_id: str = "",
+    schema: str = "amends",
+    namespace: str = "default",
+    codec: Codec | None = None,
+    at_once: bool = True,
+) -> Coroutine[Any, Any, None] | None:
+    """Tell an instance in the transaction that `connection` is in that something it waits for happened.
+
+    It is told if and only if that transaction commits; the same `signal_id` counts once. Otherwise as
+    `start_in_transaction`.
+    """
+    from amends.adapters.caller import leave
+
+    deposit = signal_deposit(
+        saga_id, signal, content, signal_id=signal_id, namespace=namespace, codec=codec, at_once=at_once
+    )
+    return leave(connection, deposit, schema=schema, returning=None)
+
+
 def memory_read_model() -> ReadModel:
     """Return a read model in this process's memory, which is built from the log at each opening."""
     from amends.adapters.memory import MemoryReadModel
@@ -147,11 +276,15 @@ def sqlite_limits(folder: Path) -> tuple[float, float]:
     return limits.commits_per_s, limits.sagas_per_s_100_per_commit
 
 
-def local(handlers: Mapping[str, Callable[..., Any]]) -> Transport:
-    """Bind a participant to functions in this process, by command name."""
+def local(
+    handlers: Mapping[str, Callable[..., Any]],
+    *,
+    status: Callable[[SendCommand], Answer | Awaitable[Answer | None] | None] | None = None,
+) -> Transport:
+    """Bind a participant to functions in this process, by command name; `status` tells what became of a command."""
     from amends.adapters.local import LocalTransport
 
-    return LocalTransport(handlers)
+    return LocalTransport(handlers, status=status)
 
 
 def http(
@@ -161,15 +294,21 @@ def http(
     headers: Mapping[str, str] | None = None,
     callback_url: str | None = None,
     connections: int = 100,
+    status: bool = False,
 ) -> Transport:
     """Bind a participant to a service: a command is posted to ``{base_url}/{command name}``. Needs ``amends[http]``.
 
-    `connections` is how many may be open at a time.
+    `connections` is how many may be open at a time; `status`: it can be asked what became of a command.
     """
     from amends.adapters.http import HttpTransport
 
     return HttpTransport(
-        base_url, timeout=timeout, headers=headers, callback_url=callback_url, connections=connections
+        base_url,
+        timeout=timeout,
+        headers=headers,
+        callback_url=callback_url,
+        connections=connections,
+        status=status,
     )
 
 

@@ -20,6 +20,8 @@ Stores: TypeAlias = Callable[[], EventStore]
 
 LONGEST: Final = float(os.environ.get("AMENDS_TEST_PATIENCE", "30"))
 """Seconds after which a test that waits for what will not come is told so."""
+MUCH_TO_DO: Final = frozenset({"test_twenty_thousand_that_wait_leave_memory_and_come_back"})
+"""These get three times as long."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,7 +38,7 @@ def _limited(test: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(test)
     async def limited(*arguments: Any, **named: Any) -> None:
         call: Awaitable[None] = test(*arguments, **named)
-        async with asyncio.timeout(LONGEST):
+        async with asyncio.timeout(LONGEST * 3 if test.__name__ in MUCH_TO_DO else LONGEST):
             await call
 
     return limited

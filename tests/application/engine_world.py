@@ -6,13 +6,14 @@ It does not: choose a store (`conftest`), or misbehave (`stores`, `shop`).
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec.json import decode
 
 from amends import Orchestrator, Saga
+from amends.application.gate import STANDARD, Protection
 from amends.ports import Clock, EventStore, StoreReader, StreamKey, Transport
 from tests.application.shop import SAGAS, Shop
 from tests.application.stores import Remote
@@ -61,6 +62,8 @@ def orchestrator(
     most_live: int = 10_000,
     most_waiting: int = 10_000,
     lane_width: int = 100,
+    protection: Protection = STANDARD,
+    protections: Mapping[str, Protection] | None = None,
 ) -> Orchestrator:
     """Return an orchestrator over `store`, by default with the shop's sagas and participants."""
     return Orchestrator(
@@ -71,6 +74,8 @@ def orchestrator(
         most_live=most_live,
         most_waiting=most_waiting,
         lane_width=lane_width,
+        protection=protection,
+        protections=protections,
     )
 
 

@@ -17,7 +17,7 @@ class Mutation(NamedTuple):
 
 ENGINE = "application/engine.py"
 RECOVERY = "application/recovery.py"
-LANES = "application/dispatcher.py"
+LANES = "application/lane.py"
 TIMERS = "application/timers.py"
 WRITER = "application/writer.py"
 PROJECTOR = "application/projector.py"
@@ -64,7 +64,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "what was accepted is sent again whenever it is loaded",
         ENGINE,
-        "self._load(instance, resend=self._recovering)",
+        "self._load(instance, resend=self.recovering)",
         "self._load(instance, resend=True)",
         "test_lanes.py::test_what_was_accepted_leaves_memory_and_its_reply_comes_later",
     ),
@@ -120,14 +120,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an instance whose caller gave up stays in memory",
         ENGINE,
-        "            instance.ended.pop(ended, None)\n            self._leave(instance)",
+        "            instance.ended.pop(ended, None)\n            self._live.leave(instance)",
         "            instance.ended.pop(ended, None)",
         "test_memory.py::test_an_instance_leaves_when_its_caller_gives_up",
     ),
     Mutation(
         "an idle instance stays in memory",
-        ENGINE,
-        "            del self._live[instance.key]\n",
+        "application/live.py",
+        "            del self._instances[instance.key]\n",
         "",
         "test_verbs.py::test_get_and_wait_see_what_is_durable",
     ),
@@ -141,7 +141,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a call whose time is over keeps its place",
         ENGINE,
-        "            self._give_up_late(instance)\n",
+        "            held = self._dispatcher.give_up_late(instance, now)\n",
         "",
         "test_lanes.py::test_a_hanging_call_gives_its_place_back_when_its_time_is_over",
     ),
@@ -183,8 +183,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "recovery is refused when many callers wait",
         "application/room.py",
-        "        if not patient and len(",
-        "        if len(",
+        "        if not patient and kept_waiting",
+        "        if kept_waiting",
         "test_memory.py::test_recovery_of_more_than_may_be_live",
     ),
     Mutation(
@@ -232,8 +232,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "closing waits for a call that will not be cancelled",
         LANES,
-        "            if self._stopping:\n                return\n            wake =",
-        "            wake =",
+        "            if self._stopping:\n                return\n            if self.backlog",
+        "            if self.backlog",
         "test_lanes.py::test_a_handler_that_will_not_be_cancelled_does_not_hold_up_the_end",
     ),
     Mutation(

@@ -1,4 +1,4 @@
-"""Each mutation of `mutations.py`, applied to a copy of the source: the test it names has to go red."""
+"""Each mutation, of `mutations.py` and `mutations_of_lanes.py`, applied to a copy: the test it names has to go red."""
 
 import os
 import shutil
@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.application.mutations import MUTATIONS, Mutation
+from tests.application.mutations import MUTATIONS as ROLES, Mutation
+from tests.application.mutations_of_lanes import MUTATIONS as LANES
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests" / "application"
 GREEN, RED = 0, 1
+MUTATIONS = (*ROLES, *LANES)
 
 
 def copied(to: Path) -> Path:

@@ -201,7 +201,7 @@ async def test_participants_show_what_waits_and_what_is_on_its_way(shop: Shop, s
         gate.set()
         for number in range(5):
             await amends.wait(f"o-{number}")
-        assert amends.participants[0][3:] == (0, 0)
+        assert amends.participants[0][3:5] == (0, 0)
 
 
 async def test_ids_that_are_made_sort_as_they_were_made() -> None:

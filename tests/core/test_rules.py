@@ -102,6 +102,21 @@ def test_rule_01_what_is_not_overdue_goes_on_as_it_is_after_a_restart() -> None:
     assert (life.state.wake_at, len(life.state.outstanding())) == (due, 1)
 
 
+def test_rule_01_the_time_of_what_was_not_sent_stands_still() -> None:
+    life = life_of(parallel(step("x", retry=sagas.TWICE), step("y", retry=sagas.TWICE)))
+    life.now += timedelta(hours=1)
+    life.give(t.Tick(frozenset({"x"})))
+    assert (phase(life, "x"), phase(life, "y")) == ("doing", "retrying")
+    assert life.give(t.Recover(frozenset())).events == ()
+    life.give(t.Recover(frozenset({"x", "y"})))
+    assert ids(life) == ["s1/x/do/1"]
+    assert life.last.commands[0].attempt == 1
+    life.now += timedelta(hours=1)
+    life.give(t.Tick(frozenset({"x"})))
+    assert ids(life) == ["s1/y/do/1"], "the retry of the other is due"
+    assert phase(life, "x") == "doing"
+
+
 def test_rule_02_deterministic_ids() -> None:
     life = life_of(step("x", retry=sagas.TWICE), step("y"))
     first = life.last.commands[0]

@@ -206,6 +206,13 @@ def test_lint_warns_without_failing_and_finds_a_saga_inside_a_class(definitions:
     assert "warned version 2 (shop:warned): 0 errors, 1 warning" in found.stdout
 
 
+def test_a_module_stands_for_all_its_sagas(definitions: Path) -> None:
+    found = amends("lint", "shop", cwd=definitions)
+    heads = [line for line in found.stdout.splitlines() if not line.startswith(" ")]
+    assert [line.split()[0] for line in heads] == ["good", "warned", "bad"]
+    assert found.returncode == 1
+
+
 def test_lint_as_a_document(definitions: Path) -> None:
     found = amends("lint", "--json", "shop:warned", "shop:bad", cwd=definitions)
     document = msgspec.json.decode(found.stdout)
@@ -230,8 +237,9 @@ def test_the_demos_own_saga_has_no_errors() -> None:
 @pytest.mark.parametrize(
     ("target", "complaint"),
     [
-        ("shop", "'shop' names no saga; write MODULE:SAGA, such as shop.orders:place_order"),
-        (":good", "':good' names no saga; write MODULE:SAGA, such as shop.orders:place_order"),
+        ("", "'' names no sagas; write MODULE or MODULE:SAGAS, such as shop.orders:place_order"),
+        (":good", "':good' names no sagas; write MODULE or MODULE:SAGAS, such as shop.orders:place_order"),
+        ("amends.core", "amends.core has no saga"),
         ("shop:godo", "shop:godo: godo is not there; did you mean shop:good?"),
         ("shop:x", "shop:x: x is not there; the sagas of shop are good, warned, bad"),
         (

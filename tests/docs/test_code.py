@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.adapters.postgres import shared_server
 from tests.docs.documents import ROOT, Block, Page, pages, scripts
 
 PAGES = {page.name: page for page in scripts()}
@@ -18,9 +19,17 @@ LIMIT = 60.0
 """Seconds that a page's script may take."""
 
 
-def run_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+DATABASE = "DATABASE_URL"
+"""What a page's script asks the environment for when it needs a PostgreSQL."""
+
+
+def run_python(folder: Path, *arguments: str, database: str = "") -> subprocess.CompletedProcess[str]:
     """Run Python as a reader would, with every warning an error."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+        DATABASE: database,
+    }
     return subprocess.run(
         [sys.executable, "-W", "error", *arguments],
         cwd=folder,
@@ -49,7 +58,8 @@ def test_the_python_of_a_page_is_one_script_that_runs(name: str, tmp_path: Path)
     write_files(page, tmp_path)
     script = tmp_path / "page.py"
     script.write_text(page.script())
-    ended = run_python(tmp_path, script.name)
+    database = shared_server.new_database() if DATABASE in script.read_text() else ""
+    ended = run_python(tmp_path, script.name, database=database)
     assert ended.returncode == 0, f"{name}, lines as on the page:\n{ended.stderr}"
     assert_same(ended.stdout, page.printed(), ended.stderr)
 

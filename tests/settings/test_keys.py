@@ -24,6 +24,11 @@ COMPANIONS: Mapping[str, Mapping[str, str]] = {
     "kafka.security-protocol": {"AMENDS_KAFKA_USERNAME": "u", "AMENDS_KAFKA_PASSWORD": "p"},
     "microservices.*.timeout": {"AMENDS_MICROSERVICES_SHOP_URL": "http://shop"},
     "microservices.*.headers": {"AMENDS_MICROSERVICES_SHOP_URL": "http://shop"},
+    "microservices.*.rate": {"AMENDS_MICROSERVICES_SHOP_URL": "http://shop"},
+    "microservices.*.width": {"AMENDS_MICROSERVICES_SHOP_URL": "http://shop"},
+    "microservices.*.status": {"AMENDS_MICROSERVICES_SHOP_URL": "http://shop"},
+    "breaker.open-for": {"AMENDS_BREAKER_LONGEST": "1d"},
+    "breaker.longest": {"AMENDS_BREAKER_OPEN_FOR": "1ms"},
 }
 """What a key must stand beside to be right."""
 

@@ -7,8 +7,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import assert_type
+from typing import Any, assert_type
 
+import psycopg
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+from sqlalchemy.orm import Session, scoped_session
+
+from amends import signal_in_transaction, start_in_transaction
 from amends.definition import (
     Command,
     Node,
@@ -235,3 +241,31 @@ assert_type(parallel(notify, by_lambda, join=2), Node[Order])
 assert_type(subsaga(shipment, data=parcel_of), Node[Order])
 assert_type(subsaga(shipment, data=parcel_of, merge=shipped), Node[Order])
 assert_type(when(has_coupon, apply_coupon), Node[Order])
+
+
+def in_a_transaction(
+    order: Order,
+    connection: "psycopg.Connection[Any]",
+    core: Connection,
+    session: Session,
+    scoped: scoped_session[Session],
+) -> None:
+    assert_type(start_in_transaction(connection, place_order, order), str)
+    assert_type(start_in_transaction(core, place_order, order), str)
+    assert_type(start_in_transaction(session, place_order, order), str)
+    assert_type(start_in_transaction(scoped, place_order, order), str)
+    signal_in_transaction(session, "o-1", "approval", Approval("x", granted=True))
+
+
+async def in_an_awaited_transaction(
+    order: Order,
+    connection: "psycopg.AsyncConnection[Any]",
+    core: AsyncConnection,
+    session: AsyncSession,
+    scoped: async_scoped_session[AsyncSession],
+) -> None:
+    assert_type(await start_in_transaction(connection, place_order, order), str)
+    assert_type(await start_in_transaction(core, place_order, order), str)
+    assert_type(await start_in_transaction(session, place_order, order), str)
+    assert_type(await start_in_transaction(scoped, place_order, order), str)
+    await signal_in_transaction(session, "o-1", "approval", Approval("x", granted=True))

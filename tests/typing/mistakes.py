@@ -6,8 +6,15 @@ Rules: every line that carries the two ignore comments is a mistake, and no othe
 at what the user would see. Nobody runs this file.
 """
 
+import io
 from collections.abc import Sequence
+from typing import Any
 
+import psycopg
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from amends import signal_in_transaction, start_in_transaction
 from amends.definition import (
     Command,
     RetryPolicy,
@@ -45,6 +52,7 @@ from tests.typing.good import (
     parcel_of,
     pay_by_card,
     payments,
+    place_order,
     promotion,
     redeem,
     refund,
@@ -188,3 +196,19 @@ rollback_undo = on_rollback("cancel", orders, undo=undo_data_only)  # type: igno
 rollback_reads_reply = on_rollback("cancel", orders, undo=refund)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 policy_misspelt = RetryPolicy(backoff="quadratic")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 own_node = sequence(pay_by_card, charge)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+# --- in the caller's transaction ------------------------------------------------------------------------------------
+
+
+def other_data(parcel: Parcel, connection: "psycopg.Connection[Any]", session: Session) -> None:
+    start_in_transaction(connection, place_order, parcel)  # type: ignore[misc]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    start_in_transaction(session, place_order, "o-1")  # type: ignore[misc]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def no_connection(order: Order, file: io.StringIO) -> None:
+    start_in_transaction(file, place_order, order)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    signal_in_transaction(file, "o-1", "approval")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def not_awaited(order: Order, session: AsyncSession) -> str:
+    return start_in_transaction(session, place_order, order)  # type: ignore[return-value]  # pyright: ignore[reportReturnType]

@@ -17,23 +17,28 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from amends.application.dispatcher import Dispatcher, Lane
+from amends.application.beginnings import Beginnings
+from amends.application.dispatcher import Dispatcher
+from amends.application.doubts import Doubts
 from amends.application.entrance import Entrance
 from amends.application.errors import NotRunning, PositionMoved
+from amends.application.gate import Protection
 from amends.application.handover import Handover
 from amends.application.inbox_row import Canonical, accepted
 from amends.application.index_row import KEEP, PARKED, change_with, corrected, is_early, remember
-from amends.application.instance import Ask, Instance, refuse
+from amends.application.instance import Ask, Instance
+from amends.application.lane import Lane
+from amends.application.live import Live
 from amends.application.loader import Loader
 from amends.application.own_index import SharedIndex, WholeIndex
 from amends.application.recovery import Recovery
 from amends.application.refusals import report
 from amends.application.registry import Registry
-from amends.application.room import Room
 from amends.application.shards import Shards
 from amends.application.sharing import Parts, Sharing
 from amends.application.timers import Timers
@@ -62,6 +67,8 @@ log = logging.getLogger("amends.engine")
 
 Ended: TypeAlias = "asyncio.Future[State]"
 
+NOTHING: frozenset[str] = frozenset()
+
 DEFECTS = (Exception, asyncio.CancelledError, GeneratorExit, SystemExit)
 """What a user's function may let out; none of it may end more than the decision that it was called in."""
 
@@ -81,14 +88,13 @@ class Engine:
         most_waiting: int,
         lane_width: int,
         open_within: timedelta,
+        protections: Mapping[str, Protection],
     ) -> None:
         """Join the roles; nothing runs before `open`."""
         self._registry = registry
         self._store = store
         self._open_within = open_within
         self._clock = clock
-        self._live: dict[StreamKey, Instance] = {}
-        self._room = Room(self._live, most_live=most_live, most_waiting=most_waiting)
         self._loader = Loader(store, registry)
         self.availability = self._loader.availability
         self._loading: set[asyncio.Task[None]] = set()
@@ -97,17 +103,31 @@ class Engine:
             "the orchestrator is not open; use `async with Orchestrator(...)`"
         )
         self.shards = Shards(is_shared=isinstance(store, SharedStore))
-        self._handover = Handover(self._live, self._room)
         self._writer = Writer(store, on_stop=self._fail, availability=self.availability)
-        self._dispatcher = Dispatcher(transports, width=lane_width, deliver=self._answered)
         index = (
             SharedIndex(store, store, self.shards) if isinstance(store, SharedStore) else WholeIndex(store)
         )
+        self._dispatcher = Dispatcher(
+            transports,
+            width=lane_width,
+            clock=clock,
+            protections=protections,
+            deliver=self._answered,
+            set_aside=self._set_aside,
+            bring_back=self._bring_back,
+            index=index,
+            patience=self._loader.patience,
+        )
+        self._doubts = Doubts(self._dispatcher, partial(self._answered, is_settled=True))
+        self._live = Live(
+            most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room
+        )
+        self._handover = Handover(self._live)
         self.timers = Timers(index, clock, due=self._due, on_stop=self._fail, availability=self.availability)
         self.recovery = Recovery(
             index,
             self._loader.patience,
-            self._room,
+            self._live.room,
             is_live=self._live.__contains__,
             bring_in=self._bring_in,
             due=self._due,
@@ -115,7 +135,6 @@ class Engine:
         )
         self.entrance = Entrance(
             live=self._live,
-            room=self._room,
             handover=self._handover,
             shards=self.shards,
             loader=self._loader,
@@ -123,13 +142,13 @@ class Engine:
             check_running=self.check_running,
             bring_in=self._instance,
             submit=self._submit,
-            leave=self._leave,
         )
         self.sharing = self._shared(store, canonical, most_waiting)
 
     def _shared(self, store: EventStore, canonical: Canonical, most_waiting: int) -> Sharing | None:
         if not isinstance(store, SharedStore):
             return None
+        self.entrance.beginnings = Beginnings(store, self._loader, check_running=self.check_running)
         return Sharing(
             store,
             Parts(self._live, self.shards, self._handover, self.recovery, self.timers, self._writer),
@@ -148,7 +167,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """Return how many callers wait for room."""
-        return self._room.waiting
+        return self._live.room.waiting
 
     @property
     def recovering(self) -> bool:
@@ -156,9 +175,9 @@ class Engine:
         return self.recovery.is_running
 
     @property
-    def lanes(self) -> Mapping[str, Lane]:
-        """Return the ways to the participants, for their counts."""
-        return self._dispatcher.lanes
+    def dispatcher(self) -> Dispatcher:
+        """Return the ways to the participants, for their counts and for people."""
+        return self._dispatcher
 
     @property
     def writer(self) -> Writer:
@@ -178,6 +197,7 @@ class Engine:
         self._stopped = None
         self._writer.start()
         self.timers.start()
+        self._dispatcher.start()
         if self.sharing is None:
             self.recovery.begin()
             return
@@ -200,23 +220,18 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*loading, return_exceptions=True)
             await self.timers.stop()
+            await self._doubts.stop()
             await self._writer.stop()
             await self._dispatcher.stop()
         finally:
-            self._release_waiters(self._stopped)
+            self._live.release(self._stopped)
             await self._store.close()
 
     def _fail(self, error: Exception) -> None:
         """The store cannot be used any more: nobody is acknowledged, nothing is looked at."""
         self._stopped = error
         self.timers.halt()
-        self._release_waiters(error)
-
-    def _release_waiters(self, error: Exception) -> None:
-        for instance in self._live.values():
-            for waiter in instance.waiters():
-                refuse(waiter, error)
-        self._room.let_all_in()
+        self._live.release(error)
 
     # --- what comes in ---
 
@@ -231,7 +246,7 @@ class Engine:
         instance = self._live.get(key)
         if instance is None:
             instance = Instance(key, None, initial(key.namespace, key.saga_id))
-            self._live[key] = instance
+            self._live.add(instance)
             self._load(instance, resend=self.recovery.is_running)
         return instance
 
@@ -240,6 +255,7 @@ class Engine:
             self._instance(key)
 
     def _submit(self, instance: Instance, ask: Ask) -> None:
+        self._live.wake(instance)
         instance.queue.append(ask)
         if not instance.busy:
             self._work(instance)
@@ -260,29 +276,35 @@ class Engine:
         if instance.ended and not (instance.busy or instance.queue):
             instance.tell()
         if not instance.busy:
-            self._leave(instance)
+            self._live.leave(instance)
 
     def _take(self, instance: Instance, ask: Ask) -> None:
         """Decide one trigger and have what follows stored. A start is decided by the definition that it wants."""
         plan = ask.wanted or instance.plan or self._registry.plan_of(instance.state)
         if ask.expected is not None and ask.expected != instance.state.position:
             raise PositionMoved(instance.key.saga_id, ask.expected, instance.state.position)
-        if is_tick := type(ask.trigger) is Tick:
+        now, trigger, held = self._clock.now(), ask.trigger, NOTHING
+        if is_tick := type(trigger) is Tick:
             instance.ticking = False
-            self._give_up_late(instance)
-        now = self._clock.now()
-        decision = decide(plan, instance.state, ask.trigger, now)
+            held = self._dispatcher.give_up_late(instance, now)
+            trigger = Tick(held)
+        elif ask.lane is not None:
+            trigger = Recover(self._dispatcher.resend(instance, now, ask.lane))
+        decision = decide(plan, instance.state, trigger, now)
+        if doubted := self._doubts.raised_by(instance.state, decision, ask):
+            held |= doubted
+            decision = decide(plan, instance.state, Tick(held) if is_tick else Recover(NOTHING), now)
         if decision.events:
             if not instance.state.position:
                 instance.plan = plan
                 ask.is_new = True
             elif is_tick:
                 self.timers.fired(instance.state.wake_at, now)
-            index = change_with(instance, decision, timer_fired=is_tick)
+            index = change_with(instance, decision, timer_fired=is_tick, held=held)
             self._store_decision(instance, ask, decision, index, now)
             return
         if is_tick:
-            self._look_at_row(instance)
+            self._look_at_row(instance, held)
         self._acknowledge(instance, ask)
 
     def _failed(self, instance: Instance, ask: Ask, error: BaseException) -> None:
@@ -332,14 +354,10 @@ class Engine:
                 self.timers.note(index.wake_at)
         if self._stopped is None and not instance.leaving:
             for command in decision.commands:
-                self._send(instance, command)
+                self._dispatcher.send(instance, command)
         self._acknowledge(instance, ask)
         if instance.queue or instance.leaving or not instance.in_flight:
             self._work(instance)
-
-    def _send(self, instance: Instance, command: SendCommand) -> None:
-        instance.in_flight.add((command.command_id, command.attempt))
-        self._dispatcher.send(command)
 
     def _acknowledge(self, instance: Instance, ask: Ask) -> None:
         state, waiter = instance.state, ask.waiter
@@ -371,30 +389,42 @@ class Engine:
         instance.indexed = False
         self._load(instance, resend=True)
 
-    def _leave(self, instance: Instance) -> None:
-        """Let an instance that only waits leave memory, and let somebody in who waits for room."""
-        if instance.idle and self._live.get(instance.key) is instance:
-            del self._live[instance.key]
-            self._room.let_in()
-
     # --- what comes back ---
 
-    def _answered(self, command: SendCommand, answer: Answer | Accepted) -> None:
-        """A transport brought an answer."""
+    def _answered(self, command: SendCommand, answer: Answer | Accepted, *, is_settled: bool = False) -> None:
+        """A transport brought an answer, which is `is_settled` when the participant was asked for more already."""
         key = StreamKey(command.namespace, command.saga_id)
         instance = self._live.get(key)
         if instance is not None:
             instance.in_flight.discard((command.command_id, command.attempt))
             if isinstance(answer, Accepted):
-                self._leave(instance)
+                self._live.leave(instance)
                 return
         elif isinstance(answer, Accepted) or self._stopped is not None:
             return
-        ask = Ask(Reply(command.step, command.direction, command.round, command.attempt, answer))
+        reply = Reply(command.step, command.direction, command.round, command.attempt, answer)
+        ask = Ask(reply, is_settled=is_settled)
         if instance is not None or self.shards.holds(key):
             self._submit(instance or self._instance(key), ask)
         else:
             self._handover.pass_on(key, ask)
+
+    def _set_aside(self, command: SendCommand) -> None:
+        """A command that waited in memory does so outside from now on."""
+        instance = self._live.get(StreamKey(command.namespace, command.saga_id))
+        if instance is not None:
+            instance.in_flight.discard((command.command_id, command.attempt))
+            self._live.leave(instance)
+
+    def _bring_back(self, key: StreamKey, lane: Lane) -> Ended:
+        """Have an instance send what was set aside of it; the future is done when that is so."""
+        done: Ended = asyncio.get_running_loop().create_future()
+        ask = Ask(Recover(), done, lane=lane)
+        if self.shards.holds(key):
+            self._submit(self._instance(key), ask)
+        else:
+            self._handover.pass_on(key, ask)
+        return done
 
     def _due(self, row: OpenInstance) -> bool:
         """A timer may be due; tell whether that is news."""
@@ -407,18 +437,10 @@ class Engine:
         self._submit(instance, Ask(Tick()))
         return True
 
-    def _give_up_late(self, instance: Instance) -> None:
-        """Free the lanes of calls whose time is over."""
-        now = self._clock.now()
-        for command in instance.state.outstanding():
-            if command.due is not None and command.due <= now:
-                instance.in_flight.discard((command.command_id, command.attempt))
-                self._dispatcher.give_up(command)
-
-    def _look_at_row(self, instance: Instance) -> None:
+    def _look_at_row(self, instance: Instance, held: frozenset[str]) -> None:
         """No timer was due although the row said so: correct it, unless it has moved meanwhile."""
         if is_early(instance, self._clock.now()):
-            self._reindex(instance, corrected(instance.state))
+            self._reindex(instance, corrected(instance.state, held))
 
     def _reindex(self, instance: Instance, change: SetIndex) -> None:
         """Correct the index row; until that is done the instance holds still, so that no newer row is overwritten."""
@@ -455,10 +477,7 @@ class Engine:
 
     def _resend(self, instance: Instance) -> None:
         """Send what may not have arrived. An attempt whose time is over gets its full time first, as a fact."""
-        in_time, overdue = instance.not_sent(self._clock.now())
-        for command in in_time:
-            self._send(instance, command)
-        if overdue:
+        if self._dispatcher.resend(instance, self._clock.now()):
             instance.queue.appendleft(Ask(Recover()))
 
     def _unreadable(self, instance: Instance, error: Exception) -> None:
@@ -467,9 +486,7 @@ class Engine:
         instance.busy = instance.ticking = False
         asks = [*instance.queue]
         instance.queue.clear()
-        for waiter in (*(ask.waiter for ask in asks), *instance.ended):
-            refuse(waiter, error)
-        instance.ended.clear()
+        instance.refuse(asks, error)
         if any(type(ask.trigger) is Tick for ask in asks):
             self._reindex(instance, PARKED)
-        self._leave(instance)
+        self._live.leave(instance)

@@ -9,15 +9,17 @@ It does not: decide, or store.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from amends.application.beginnings import Beginnings
+from amends.application.errors import SagaUnknown
 from amends.application.handover import Handover
 from amends.application.history import unknown
 from amends.application.instance import Ask, Instance, Until, reached
+from amends.application.live import Live
 from amends.application.loader import Loader
 from amends.application.registry import Registry
-from amends.application.room import Room
 from amends.application.shards import Shards
 from amends.application.watch import watched
 from amends.core.plan import Plan
@@ -34,8 +36,7 @@ class Entrance:
     def __init__(
         self,
         *,
-        live: MutableMapping[StreamKey, Instance],
-        room: Room,
+        live: Live,
         handover: Handover,
         shards: Shards,
         loader: Loader,
@@ -43,11 +44,10 @@ class Entrance:
         check_running: Callable[[], None],
         bring_in: Callable[[StreamKey], Instance],
         submit: Callable[[Instance, Ask], None],
-        leave: Callable[[Instance], None],
     ) -> None:
         """Lead to the instances in `live`, and to those that `bring_in` takes there."""
         self._live = live
-        self._room = room
+        self._room = live.room
         self._handover = handover
         self._shards = shards
         self._loader = loader
@@ -55,7 +55,8 @@ class Entrance:
         self._check_running = check_running
         self._bring_in = bring_in
         self._submit = submit
-        self._leave = leave
+        self.beginnings: Beginnings | None = None
+        """Where a start may still wait, on a shared store."""
 
     async def start(self, key: StreamKey, ask: Ask) -> State:
         """Start an instance as `ask` says, or find it running with the same data; wait for what its `until` names.
@@ -77,7 +78,7 @@ class Entrance:
         instance = self._live.get(key)
         if instance is None:
             instance = Instance(key, None, initial(key.namespace, key.saga_id))
-            self._live[key] = instance
+            self._live.add(instance)
         self._submit(instance, ask)
         if ask.until is None:
             return await waiter
@@ -120,8 +121,12 @@ class Entrance:
         return state
 
     async def wait(self, key: StreamKey, until: Until) -> State:
-        """Return the state at the instance's end, or what else `until` names."""
-        state = await self.look(key)
+        """Return the state at the instance's end, or what else `until` names. A start in the inbox is waited for.
+
+        Raises:
+            SagaUnknown: there is no such instance.
+        """
+        state = await self._look_or_wait(key)
         if reached(state, until):
             return state
         if not self._shards.holds(key):
@@ -132,6 +137,15 @@ class Entrance:
         ended: Ended = asyncio.get_running_loop().create_future()
         instance.ended[ended] = until
         return await self._end_of(instance, ended)
+
+    async def _look_or_wait(self, key: StreamKey) -> State:
+        """Return an instance as it stands, once it has begun."""
+        try:
+            return await self.look(key)
+        except SagaUnknown:
+            if self.beginnings is None:
+                raise
+        return await self.beginnings.begun(key)
 
     async def _bring(self, key: StreamKey, ask: Ask) -> State:
         self._check_running()
@@ -148,4 +162,4 @@ class Entrance:
             return await ended
         finally:
             instance.ended.pop(ended, None)
-            self._leave(instance)
+            self._live.leave(instance)

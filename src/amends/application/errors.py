@@ -53,6 +53,15 @@ class DefinitionChanged(DefinitionUnknown):
     """An open instance was begun on another definition of the same name and version."""
 
 
+class NoSuchParticipant(AmendsError):
+    """No participant is bound under that name."""
+
+    def __init__(self, name: str, bound: tuple[str, ...]) -> None:
+        """Keep the names that are."""
+        super().__init__(f"no participant is bound as {name[:40]!r}; there is: {', '.join(bound) or 'none'}")
+        self.bound = bound
+
+
 class PositionMoved(AmendsError):
     """The instance is not where the caller saw it; nothing happened."""
 

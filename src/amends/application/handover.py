@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from amends.application.errors import AmendsError
 from amends.application.instance import Ask, Instance, Until, Waiter, refuse
-from amends.application.room import Room
+from amends.application.live import Live
 from amends.core.trigger import Recover, Tick
 from amends.ports import StreamKey
 
@@ -39,10 +39,9 @@ class Elsewhere(Protocol):
 class Handover:
     """One per engine; without `elsewhere` nothing is ever handed over."""
 
-    def __init__(self, live: dict[StreamKey, Instance], room: Room) -> None:
+    def __init__(self, live: Live) -> None:
         """Take instances out of `live`."""
         self._live = live
-        self._room = room
         self._parting: set[Instance] = set()
         self._parted = asyncio.Event()
         self.elsewhere: Elsewhere | None = None
@@ -57,8 +56,7 @@ class Handover:
 
     def finish(self, instance: Instance) -> None:
         """Let an instance go that has nothing at the store any more."""
-        if self._live.get(instance.key) is instance:
-            del self._live[instance.key]
+        self._live.remove(instance)
         self._parting.discard(instance)
         asks, waiters = [*instance.queue], [*instance.ended.items()]
         instance.queue.clear()
@@ -69,15 +67,14 @@ class Handover:
         for waiter, until in waiters:
             if self.elsewhere is not None:
                 self.elsewhere.watch(instance.key, until, waiter)
-        self._room.let_in()
         if not self._parting:
             self._parted.set()
 
     def pass_on(self, key: StreamKey, ask: Ask) -> None:
         """Bring a trigger to the instance's holder; what is only for whoever holds it is forgotten."""
-        if ask.number is not None:
+        if ask.number is not None or type(ask.trigger) in {Tick, Recover}:
             refuse(ask.waiter, Moved(f"saga {key.saga_id!r} goes on in another process"))
-        elif self.elsewhere is not None and type(ask.trigger) not in {Tick, Recover}:
+        elif self.elsewhere is not None:
             self.elsewhere.send(key, ask)
 
     async def parted(self) -> None:

@@ -1,9 +1,11 @@
 """What becomes of an instance's index row: as little as keeps it from being too late.
 
 Rules: a row may say too early, never too late; it says that something is outstanding as long as something may be.
+An attempt that was held back has no time of its own until it goes, so the row need not tell of it.
 It does not: write the row. The writer does with the append, the timers do when only the row is to be corrected.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -17,12 +19,17 @@ PARKED: Final = SetIndex(None, outstanding=True)
 """Of an instance that this process cannot run: no timer looks at it again, the next opening does."""
 
 
-def change_with(instance: Instance, decision: Decision, *, timer_fired: bool) -> IndexChange:
-    """Return the change that goes with `decision`. A row whose timer fired is due, so it must move."""
+def change_with(
+    instance: Instance, decision: Decision, *, timer_fired: bool, held: Collection[str] = ()
+) -> IndexChange:
+    """Return the change that goes with `decision`. A row whose timer fired is due, so it must move.
+
+    `held`: the steps whose command was held back, which are not looked at before it goes.
+    """
     state = decision.state
     if state.final:
         return RemoveIndex()
-    wake_at = state.wake_at
+    wake_at = _wake_at(state, held)
     outstanding = bool(decision.commands) or bool(state.outstanding())
     if instance.indexed and not timer_fired and instance.index_outstanding >= outstanding:
         known = instance.index_wake_at
@@ -39,9 +46,15 @@ def is_early(instance: Instance, now: datetime) -> bool:
     return not moved and not instance.state.final
 
 
-def corrected(state: State) -> SetIndex:
+def corrected(state: State, held: Collection[str] = ()) -> SetIndex:
     """Return what the row of an instance in `state` should say."""
-    return SetIndex(state.wake_at, bool(state.outstanding()))
+    return SetIndex(_wake_at(state, held), bool(state.outstanding()))
+
+
+def _wake_at(state: State, held: Collection[str]) -> datetime | None:
+    if not held or state.wake_at is None:
+        return state.wake_at
+    return min((due for path, due in state.timers.items() if path not in held), default=None)
 
 
 def remember(instance: Instance, change: IndexChange) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from amends.application.lane import Lane
 from amends.core.effect import SendCommand
 from amends.core.plan import Plan
 from amends.core.state import State
@@ -43,6 +44,10 @@ class Ask(msgspec.Struct, eq=False):
     """Of the inbox row that it came in; the row leaves with what is stored."""
     is_stored: bool = False
     """What followed from it is durable, and its inbox row gone."""
+    is_settled: bool = False
+    """Nobody knows more than it says: it is decided as it is, whatever it leaves unknown."""
+    lane: Lane | None = None
+    """It is brought back for this lane, which takes what is outstanding in it; the trigger is `Recover`."""
 
 
 class Instance:
@@ -92,19 +97,30 @@ class Instance:
         """Tell whether it can leave memory: nothing waits for it and nothing of it is on its way."""
         return not (self.busy or self.queue or self.in_flight or self.ended)
 
+    @property
+    def rests(self) -> bool:
+        """Tell whether all that it does is wait for a participant, and somebody waits with it for the end."""
+        return bool(
+            self.ended and not (self.busy or self.queue or self.in_flight) and self.state.outstanding()
+        )
+
     def waiters(self) -> "list[Waiter]":
         """Return all who wait for something of it."""
         return [self.asking, *(ask.waiter for ask in self.queue), *self.ended]
 
-    def not_sent(self, now: datetime) -> tuple[list[SendCommand], list[SendCommand]]:
-        """Return the outstanding commands that were not handed to the dispatcher: in time, and overdue."""
-        missing = [
+    def not_sent(self) -> list[SendCommand]:
+        """Return the outstanding commands that were not handed to the dispatcher."""
+        return [
             command
             for command in self.state.outstanding()
             if (command.command_id, command.attempt) not in self.in_flight
         ]
-        in_time = [command for command in missing if command.due is None or command.due > now]
-        return in_time, [command for command in missing if command.due is not None and command.due <= now]
+
+    def refuse(self, asks: list[Ask], error: Exception) -> None:
+        """Tell all who wait, and who sent `asks`, that nothing comes of it."""
+        for waiter in (*(ask.waiter for ask in asks), *self.ended):
+            refuse(waiter, error)
+        self.ended.clear()
 
     def tell(self) -> None:
         """Tell those who wait for what the instance has come to."""

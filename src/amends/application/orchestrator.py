@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from amends.application.bindings import needed
 from amends.application.definitions import DefinitionView, definition_view
 from amends.application.engine import Engine
 from amends.application.errors import DataUnfit, NotEncodable
+from amends.application.gate import STANDARD, Protection
 from amends.application.history import EventView, events_of, state_at
 from amends.application.instance import Ask, Until
+from amends.application.participants import ParticipantView, participant_view, steer
 from amends.application.registry import Registry
 from amends.application.saga_id import SagaIds, checked
 from amends.application.view import SagaView, view
@@ -37,6 +39,13 @@ MOST_TRIES = 64 * 8
 NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
+def namespace_checked(namespace: str) -> str:
+    """Return `namespace`. Raises ValueError when it cannot be one."""
+    if not NAMESPACE.fullmatch(namespace):
+        raise ValueError(f"namespace {namespace!r}: use 1 to 63 lower-case letters, digits and '-'")
+    return namespace
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -51,20 +60,6 @@ class Begun(NamedTuple):
     view: SagaView[Any]
     is_new: bool
     """False: the instance was there already, begun with the same data."""
-
-
-class ParticipantView(NamedTuple):
-    """A participant as it is bound here."""
-
-    name: str
-    binding: str
-    """``local``, ``http``…"""
-    address: str
-    """Where its commands go, without credentials; empty when that is this process."""
-    waiting: int
-    """Commands that wait for their turn."""
-    in_flight: int
-    """Commands that were sent and are not answered, as far as this process knows."""
 
 
 class Orchestrator:
@@ -87,25 +82,26 @@ class Orchestrator:
         lane_width: int = 100,
         defaults: Defaults = LIBRARY,
         open_within: timedelta = timedelta(0),
+        protection: Protection = STANDARD,
+        protections: Mapping[str, Protection] | None = None,
     ) -> None:
         """Bind `participants` by name, or as `SAGA/PARTICIPANT` for one saga alone, which wins. `most_live` bounds the
         instances in memory, `most_waiting` the callers that wait for room, `lane_width` the calls through one binding
-        at a time. `defaults` hold for steps that do not say how long and how often. Opening waits for a store that is
-        away for `open_within`.
+        at a time. `defaults` hold for steps that do not say how long and how often. `protection` says when a
+        participant is let alone and how fast it is called, `protections` for single bindings. Opening waits for a
+        store that is away for `open_within`.
 
         Raises:
             DefinitionError: a saga breaks a rule.
             ValueError: a participant that a step needs is not bound, or the namespace cannot be used.
         """
-        if not NAMESPACE.fullmatch(namespace):
-            raise ValueError(f"namespace {namespace!r}: use 1 to 63 lower-case letters, digits and '-'")
+        self._namespace = namespace_checked(namespace)
         self._registry = Registry(sagas, codec, defaults=defaults)
         _used, unbound = needed(self._registry.plans, participants)
         if unbound:
             raise ValueError(
                 f"no binding for participant(s) {', '.join(unbound)}; give each one in participants={{…}}"
             )
-        self._namespace = namespace
         self._codec = codec or JsonCodec()
         self._store = store
         clock = clock or SystemClock()
@@ -120,6 +116,7 @@ class Orchestrator:
             most_waiting=most_waiting,
             lane_width=lane_width,
             open_within=open_within,
+            protections={"": protection, **(protections or {})},
         )
 
     @property
@@ -145,10 +142,29 @@ class Orchestrator:
     @property
     def participants(self) -> tuple[ParticipantView, ...]:
         """The participants that are bound, by name."""
-        return tuple(
-            ParticipantView(name, *lane.binding, lane.waiting, lane.in_flight)
-            for name, lane in sorted(self._engine.lanes.items())
-        )
+        return tuple(participant_view(lane) for _name, lane in sorted(self._engine.dispatcher.lanes.items()))
+
+    def open_breaker(self, participant: str, *, by: str, reason: str) -> ParticipantView:
+        """Let nothing be sent to a participant until somebody closes its breaker, or this process ends.
+
+        Raises:
+            NoSuchParticipant: none is bound under that name.
+        """
+        return self._steer(participant, "open", by, reason)
+
+    def close_breaker(self, participant: str, *, by: str, reason: str) -> ParticipantView:
+        """Let what waits for a participant be sent, slowly at first.
+
+        Raises:
+            NoSuchParticipant: none is bound under that name.
+        """
+        return self._steer(participant, "close", by, reason)
+
+    def _steer(
+        self, participant: str, act: Literal["open", "close"], by: str, reason: str
+    ) -> ParticipantView:
+        self._engine.check_running()
+        return steer(self._engine.dispatcher.lanes, participant, act, by=by, reason=reason)
 
     async def __aenter__(self) -> Self:
         """Open the store and go on with what is outstanding.

@@ -68,6 +68,8 @@ class Receiver:
         self._wake = asyncio.Event()
         self._loose_ends = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.parked = 0
+        """How many rows were left to a person since the opening."""
 
     @property
     def in_hand(self) -> int:
@@ -163,6 +165,7 @@ class Receiver:
         elif isinstance(error, BadRow | DefinitionUnknown) or row.kind in FOR_PEOPLE:
             log.warning("inbox row %d for saga %s is parked: %s", row.number, row.key.saga_id, error)
             self._parked.append((row.number, str(error)))
+            self.parked += 1
         else:
             log.info("saga %s: %s", row.key.saga_id, error)
             self._handled.append(refused(row.number, error))

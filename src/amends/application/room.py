@@ -1,28 +1,47 @@
 """Room for instances: how many may be live, and who waits for a place.
 
 Rules: first come, first served; a place that becomes free is promised to the first who waits, and passed on should that
-one have given up meanwhile. More waiting callers than the limit are refused.
+one have given up meanwhile. More waiting callers than the limit are refused. An instance that rests while a caller
+waits for its end counts as that caller.
 It does not: hold instances, or bound those that come back because something arrived for them.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from contextlib import suppress
 
 from amends.application.errors import Overloaded
 
 
 class Room:
-    """Bounds `live`, which somebody else fills and empties."""
+    """Bounds `live`, which somebody else fills and empties, without those of them that are `resting`."""
 
-    def __init__(self, live: Sized, *, most_live: int, most_waiting: int) -> None:
-        """Let in up to `most_live`; up to `most_waiting` callers may wait."""
+    def __init__(
+        self,
+        live: Sized,
+        *,
+        most_live: int,
+        most_waiting: int,
+        resting: Sized = (),
+        make_room: Callable[[int], None] | None = None,
+    ) -> None:
+        """Let in up to `most_live`; up to `most_waiting` callers may wait.
+
+        `make_room` is told how many may be live when one is kept waiting, so that others may rest.
+        """
         self._live = live
+        self._resting = resting
+        self._make_room = make_room
         self._most_live = most_live
         self._most_waiting = most_waiting
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._promised = 0
+
+    @property
+    def _has_room(self) -> bool:
+        resting = min(len(self._resting), self._most_waiting)
+        return len(self._live) - resting + self._promised < self._most_live
 
     @property
     def waiting(self) -> int:
@@ -35,12 +54,15 @@ class Room:
         Raises:
             Overloaded: too many wait already.
         """
-        if not self._waiting and len(self._live) + self._promised < self._most_live:
+        if not self._waiting and self._has_room:
             return
-        if not patient and len(self._waiting) >= self._most_waiting:
+        kept_waiting = len(self._waiting) + len(self._resting)
+        if not patient and kept_waiting >= self._most_waiting:
             raise Overloaded(
-                f"{len(self._live)} instances are in work and {len(self._waiting)} callers wait; try again later"
+                f"{len(self._live)} instances are in work and {kept_waiting} callers wait; try again later"
             )
+        if self._make_room is not None:
+            self._make_room(self._most_live)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
@@ -57,7 +79,7 @@ class Room:
 
     def let_in(self) -> None:
         """Promise what is free to those who wait."""
-        while self._waiting and len(self._live) + self._promised < self._most_live:
+        while self._waiting and self._has_room:
             self._promise()
 
     def let_all_in(self) -> None:

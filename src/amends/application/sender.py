@@ -2,7 +2,7 @@
 
 Rules
 - What is sent is durable before anything is waited for; several rows go in one transaction. A row has its number before
-  it is put, so putting it again after a lost connection puts it once.
+  it is put, and its answer stays until it is known to be put; so putting it again after a lost connection puts it once.
 - An answer is looked for when somebody calls, and twice a second in any case.
 - Many may wait, and no more than a limit: beyond it the caller is refused. What nobody waits for is always sent.
 It does not: decide, or know who holds what.
@@ -106,24 +106,24 @@ class Sender:
             self._posting.clear()
             while batch := self._outgoing[:LARGEST_BATCH]:
                 numbers = await self._patiently(partial(self._store.inbox().numbers, len(batch)))
-                del self._outgoing[: len(batch)]
                 await self._put(list(zip(numbers, batch, strict=True)))
+                del self._outgoing[: len(batch)]
 
     async def _put(self, batch: list[tuple[int, Sent]]) -> None:
         rows = [
             InboxRow(number, sent.key, *row_of(sent.ask), is_awaited=sent.ask.waiter is not None)
             for number, sent in batch
         ]
-        # Known before they are put: an answer may come at once.
-        self._awaited.update({number: sent for number, sent in batch if sent.ask.waiter is not None})
-        self._answered.set()
         try:
             await self._patiently(lambda: self._store.inbox().put(rows))
         except Exception as error:
             log.exception("%d triggers cannot be sent to other processes", len(batch))
-            for number, sent in batch:
-                self._awaited.pop(number, None)
+            for _number, sent in batch:
                 refuse(sent.ask.waiter, AmendsError(f"saga {sent.key.saga_id!r}: {error}"))
+        else:
+            # Not before it is known that they are there: until then an answer is what keeps them from being put again.
+            self._awaited.update({number: sent for number, sent in batch if sent.ask.waiter is not None})
+            self._answered.set()
 
     async def _patiently(self, question: Callable[[], Awaitable[T]]) -> T:
         """Return what the store answers, however long it is away or full."""

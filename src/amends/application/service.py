@@ -13,7 +13,8 @@ from amends.application.errors import NotRunning
 from amends.application.feed import Feed
 from amends.application.follower import Follower, Listener
 from amends.application.metrics import Meter
-from amends.application.orchestrator import Orchestrator, ParticipantView
+from amends.application.orchestrator import Orchestrator
+from amends.application.participants import ParticipantView
 from amends.application.projector import Projector
 from amends.application.queries import Queries
 from amends.ports import SHARDS, ReadModel
@@ -44,7 +45,9 @@ class Gauges(NamedTuple):
     sent: int
     """Triggers on their way to other processes, or waiting for their answer."""
     received: int
-    """Triggers of other processes that are being decided."""
+    """Triggers out of the inbox that are being decided."""
+    parked: int
+    """Triggers in the inbox that were left to a person, since opening."""
 
 
 class Service:
@@ -135,6 +138,7 @@ class Service:
             shards=len(engine.shards.held) if sharing else SHARDS,
             sent=sharing.sender.waiting if sharing else 0,
             received=sharing.receiver.in_hand if sharing else 0,
+            parked=sharing.receiver.parked if sharing else 0,
         )
 
     async def __aenter__(self) -> Self:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from amends.application.handover import Handover
 from amends.application.inbox_row import Canonical
-from amends.application.instance import Ask, Instance
+from amends.application.instance import Ask
 from amends.application.leases import Leases
+from amends.application.live import Live
 from amends.application.loader import Loader
 from amends.application.receiver import Receiver
 from amends.application.recovery import Recovery
@@ -30,7 +31,7 @@ from amends.ports import News, SharedStore, StoreFenced, StreamKey
 class Parts(NamedTuple):
     """The roles of an engine that shards concern."""
 
-    live: dict[StreamKey, Instance]
+    live: Live
     shards: Shards
     handover: Handover
     recovery: Recovery
@@ -103,7 +104,7 @@ class Sharing:
     async def _release(self, shards: frozenset[int]) -> None:
         own = self._parts.shards
         own.drop(shards)
-        self._parts.handover.part(each for each in self._parts.live.values() if not own.holds(each.key))
+        self._parts.handover.part(each for each in self._parts.live if not own.holds(each.key))
         await self._parts.handover.parted()
 
     def _found_fenced(self, error: StoreFenced) -> None:
@@ -112,7 +113,7 @@ class Sharing:
 
     def _fenced(self, error: StoreFenced) -> None:
         self._parts.shards.drop(self._parts.shards.held)
-        self._parts.handover.part(self._parts.live.values())
+        self._parts.handover.part(self._parts.live)
         self._parts.writer.fence(error)
         self._parts.timers.abandon()
 

@@ -257,14 +257,14 @@ def _used_up(draft: Draft, path: str, direction: Direction, reason: str) -> None
         draft.emit(e.StepStuck(step=path, reason=reason, direction=direction))
 
 
-def _tick(draft: Draft, _trigger: t.Tick) -> None:
-    """Let the timers that are due fire, the earliest first, each with its consequences."""
-    state = draft.state
-    while state.timers and not state.paused and not state.final:
-        path, due = min(state.timers.items(), key=lambda timer: (timer[1], timer[0]))
-        if due > draft.now:
+def _tick(draft: Draft, trigger: t.Tick) -> None:
+    """Let the timers that are due fire, the earliest first, each with its consequences; those that are held do not."""
+    state, held = draft.state, trigger.held
+    while not state.paused and not state.final:
+        running = [(due, path) for path, due in state.timers.items() if path not in held]
+        if not running or min(running)[0] > draft.now:
             return
-        _fire(draft, path)
+        _fire(draft, min(running)[1])
 
 
 def _fire(draft: Draft, path: str) -> None:
@@ -367,13 +367,15 @@ def _send_again(draft: Draft, path: str, step: StepState) -> None:
         draft.renew_attempt(path, step, _timeout(_place(draft, path)))
 
 
-def _recover(draft: Draft, _trigger: t.Recover) -> None:
-    """After a restart give every attempt whose time passed meanwhile its full time once more: the participant was not
+def _recover(draft: Draft, trigger: t.Recover) -> None:
+    """Give every attempt that is meant and whose time passed meanwhile its full time once more: the participant was not
     asked, or not listened to. What is not overdue goes on as it is, and whoever recovers sends it again.
     """
     if draft.state.paused or draft.state.final:
         return
     for path, step in list(draft.state.steps()):
+        if trigger.steps is not None and path not in trigger.steps:
+            continue
         if step.phase in IN_FLIGHT and step.due is not None and step.due <= draft.now:
             draft.renew_attempt(path, step, _timeout(_place(draft, path)))
 

@@ -32,9 +32,15 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 class Tick(msgspec.Struct, frozen=True, gc=False):
     """Some timer may be due."""
 
+    held: frozenset[str] = frozenset()
+    """Paths of steps whose command was held back and not sent: the time of their attempts stands still."""
+
 
 class Recover(msgspec.Struct, frozen=True, gc=False):
-    """The instance was folded after a restart: nobody listened to its timers meanwhile."""
+    """The instance was folded after a restart, or commands that were held back can go: nobody was asked meanwhile."""
+
+    steps: frozenset[str] | None = None
+    """Paths of the steps that are meant; None: all of them, as after a restart."""
 
 
 class Signal(msgspec.Struct, frozen=True, gc=False):

@@ -10,6 +10,8 @@
     413, 415            body over 1 MiB, body that is not application/json
     500, 503            the handler raised; the database is busy or full: nothing was done, send it again
 
+`GET` there, with the command's `Idempotency-Key`, says what became of it: 200 (status.py).
+
 Rules: nothing is answered before it is committed. A request whose sender has gone is finished all the same.
 
 Does not do: authenticate (put it behind what you trust), answer 202 and call back later, retry.
@@ -27,7 +29,8 @@ from amends.participant.barrier import Answer, CommandIdReused
 from amends.participant.database import Database
 from amends.participant.handlers import Handler, PayloadUnfit
 from amends.participant.message import BadMessage, Command, parse_command
-from amends.participant.sqlite_ledger import receive
+from amends.participant.sqlite_ledger import SqliteLedger, receive
+from amends.participant.status import status_document
 
 LARGEST_BODY = 1024 * 1024
 
@@ -54,7 +57,11 @@ def participant_application(
     async def serve_command(request: web.Request) -> web.Response:
         return await _serve(request, handlers=handlers, database=database)
 
+    async def serve_status(request: web.Request) -> web.Response:
+        return await _status(request, database=database)
+
     application.router.add_post(base + "/{command}", serve_command)
+    application.router.add_get(base + "/{command}", serve_status, allow_head=False)
     return application
 
 
@@ -81,6 +88,18 @@ async def _serve(
     except Exception as error:  # noqa: BLE001 - whatever a handler raises, the sender gets an answer
         return _failed(handler, error)
     return _response(answer)
+
+
+async def _status(request: web.Request, *, database: Database) -> web.Response:
+    command_id = request.headers.get("Idempotency-Key", "")
+    if not command_id:
+        return problem(HTTPStatus.BAD_REQUEST, "the header Idempotency-Key is missing or empty")
+    try:
+        found = await database.run(lambda connection: SqliteLedger(connection=connection).recall(command_id))
+    except sqlite3.OperationalError as error:
+        _log.warning("what became of a command cannot be read: %s", error)
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database cannot be read now")
+    return web.Response(body=status_document(found), content_type="application/json")
 
 
 def _failed(handler: Handler, error: Exception) -> web.Response:

@@ -1,11 +1,17 @@
 """What Amends needs from outside, as Protocols: an event store, what a shared one has
-besides, a read model, a transport, a door for callbacks, a clock.
+besides, a read model, a transport, a door for callbacks, a clock, an application's connection.
 
 Rules: a port speaks in the core's words and in plain values; each has one behavioural suite that every adapter runs.
 It does not: import a technology, an adapter, or asyncio.
 """
 
 from amends.ports.callback import CallbackDoor, CallbackReply, Deliver, Verdict
+from amends.ports.caller import (
+    AwaitedConnection,
+    BlockingConnection,
+    Deposit,
+    NotInTransaction,
+)
 from amends.ports.clock import Clock
 from amends.ports.event_store import (
     Append,
@@ -51,12 +57,14 @@ from amends.ports.store_errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-from amends.ports.transport import Binding, Described, Transport
+from amends.ports.transport import Binding, Described, Knows, Transport
 
 __all__ = [
     "SHARDS",
     "Append",
+    "AwaitedConnection",
     "Binding",
+    "BlockingConnection",
     "CallbackDoor",
     "CallbackReply",
     "Checkpoint",
@@ -64,6 +72,7 @@ __all__ = [
     "Count",
     "DefinitionNote",
     "Deliver",
+    "Deposit",
     "Described",
     "EventStore",
     "Handled",
@@ -71,9 +80,11 @@ __all__ = [
     "InboxRow",
     "IndexChange",
     "KeepIndex",
+    "Knows",
     "Logged",
     "Membership",
     "News",
+    "NotInTransaction",
     "OpenInstance",
     "Place",
     "ReadModel",

@@ -126,6 +126,14 @@ class Inbox(Protocol):
         """Leave rows to a person: each with the reason why it cannot be taken."""
         ...
 
+    async def start_of(self, key: StreamKey) -> int | None:
+        """Return the number of a start of this instance that waits; None when there is none."""
+        ...
+
+    async def why_parked(self, number: int) -> str | None:
+        """Return why a row was left to a person; None when it was not, or is gone."""
+        ...
+
     async def answers(self, numbers: Collection[int]) -> Sequence[Handled]:
         """Return what became of these rows, as far as that is known."""
         ...

@@ -23,6 +23,23 @@ class Transport(Protocol):
         ...
 
 
+@runtime_checkable
+class Knows(Protocol):
+    """What a transport has besides when its participant can be asked what became of a command."""
+
+    @property
+    def knows(self) -> bool:
+        """Whether this binding's participant can."""
+        ...
+
+    async def status(self, command: SendCommand) -> Answer | None:
+        """Return the answer that the participant gave to `command`; None when nobody knows of one.
+
+        It is only asked: nothing is done that was not done before.
+        """
+        ...
+
+
 class Binding(NamedTuple):
     """How a participant is bound, to be shown to people."""
 

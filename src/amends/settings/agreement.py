@@ -27,6 +27,8 @@ def _errors(settings: Settings) -> Iterator[tuple[Path, str]]:
     for name, retry in (("retry", settings.saga.retry), ("undo-retry", settings.saga.undo_retry)):
         if retry.first > retry.cap:
             yield ("saga", name, "first"), f"saga.{name}.first is longer than saga.{name}.cap"
+    if settings.breaker.open_for > settings.breaker.longest:
+        yield ("breaker", "open-for"), "breaker.open-for is longer than breaker.longest"
 
 
 def _of_server(server: Server) -> Iterator[tuple[Path, str]]:

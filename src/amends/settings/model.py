@@ -82,6 +82,11 @@ class Server:
         whole(1, 1_000_000),
         "How many connections may be open; fewer if the process may not open as many files.",
     )
+    max_request_rate: int = key(
+        0,
+        whole(0, 1_000_000),
+        "How many requests a second one client may make, an API key or else an address; beyond that 429. 0: no limit.",
+    )
     max_wait: timedelta = key(
         timedelta(seconds=60),
         duration("1s", "1h"),
@@ -259,6 +264,56 @@ class Microservice:
     url: Url = required(url(), "Where the service is; a command is posted to `{url}/{command}`.")
     timeout: timedelta = key(timedelta(seconds=30), duration("1ms", "1h"), "How long one call may take.")
     headers: Mapping[str, Secret] = key(NO_HEADERS, headers(), "Headers for every call, such as a key.")
+    rate: float | None = key(
+        None, decimal(0.01, 1_000_000), "How many calls a second are made to it; without it, no limit."
+    )
+    width: int | None = key(
+        None, whole(1, 10_000), "How many calls are made to it at a time; `saga.lane-width` without it."
+    )
+    status: bool = key(
+        False,
+        switch(),
+        "Whether it can be asked what became of a command: `GET {url}/{command}` of the contract.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Breaker:
+    enabled: bool = key(True, switch(), "Whether breakers open by themselves.")
+    failures: int = key(
+        5, whole(1, 10_000), "How many different commands must fail, one after the other, for it to open."
+    )
+    share: float = key(0.8, decimal(0.01, 1), "Or which share of the last calls.")
+    over: int = key(50, whole(2, 100_000), "How many last calls that share is taken of.")
+    open_for: timedelta = key(
+        timedelta(seconds=5),
+        duration("1ms", "1h"),
+        "How long nothing is sent before a probe; doubled with each probe that fails.",
+    )
+    longest: timedelta = key(timedelta(minutes=1), duration("1ms", "1d"), "The longest time before a probe.")
+    ramp: timedelta = key(
+        timedelta(seconds=30),
+        duration("0s", "1h"),
+        "How long calls are let go slowly after a probe was answered; `0s` lets all go at once.",
+    )
+    ramp_first: float = key(
+        5.0,
+        decimal(0.01, 100_000),
+        "How many calls a second that begins with; it doubles ten times within `breaker.ramp`.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryBudget:
+    do_share: float = key(
+        0.2, decimal(0, 100), "How many retries of dos may be sent for each first attempt of one."
+    )
+    undo_share: float = key(
+        1.0, decimal(0, 100), "How many retries of undos may be sent for each first attempt of one."
+    )
+    least: float = key(
+        10.0, decimal(0.01, 100_000), "How many retries a second may be sent besides, of each of the two."
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -346,6 +401,12 @@ class Settings:
         Microservice,
         "The services that execute commands, by the participant's name; `SAGA/NAME` is meant for one saga alone, and"
         " wins. `NAME: URL` is short for `NAME: {url: URL}`.",
+    )
+    breaker: Breaker = section(
+        Breaker, "When a participant that is down is let alone, and how it is called again; for each apart."
+    )
+    retry_budget: RetryBudget = section(
+        RetryBudget, "How much of what is sent to a participant may be retries; for each apart."
     )
     saga: SagaDefaults = section(SagaDefaults, "How sagas run.")
     log: Log = section(Log, "What the service writes about itself, to standard error.")

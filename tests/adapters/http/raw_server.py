@@ -5,6 +5,7 @@ It does not: speak HTTP beyond finding where a request ends.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -62,8 +63,8 @@ class RawServer:
 
 
 @asynccontextmanager
-async def serving(script: Script) -> AsyncGenerator[RawServer]:
-    """Run `script` for each connection."""
+async def serving(script: Script, *, context: ssl.SSLContext | None = None) -> AsyncGenerator[RawServer]:
+    """Run `script` for each connection; with `context` over TLS."""
     server = RawServer()
     running: set[asyncio.Task[None]] = set()
 
@@ -80,8 +81,9 @@ async def serving(script: Script) -> AsyncGenerator[RawServer]:
             running.discard(task)
             writer.close()
 
-    listener = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1 << 25)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1 << 25, ssl=context)
+    scheme = "http" if context is None else "https"
+    server.url = f"{scheme}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:

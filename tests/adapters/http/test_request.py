@@ -123,6 +123,31 @@ def test_the_contract_s_headers_cannot_be_overridden(name: str) -> None:
         HttpTransport("http://host", headers={name: "x"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("X Y", "z"), ("X:", "y"), ("", "y"), ("X", "y\r\nZ: z"), ("X", "\0")]
+)
+def test_a_header_that_cannot_be_sent_is_refused_at_once(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match="cannot be sent"):
+        HttpTransport("http://host", headers={name: value})
+
+
+async def test_a_binding_may_say_otherwise_what_is_usual() -> None:
+    request = await sent(command(), headers={"user-agent": "shop"})
+    assert (request.headers["user-agent"], request.headers["accept-encoding"]) == ("shop", "gzip, deflate")
+
+
+@pytest.mark.parametrize("path", ["/a b", "/ü", "/a%20b", "/a//b/"])
+async def test_the_path_of_a_base_url_is_sent_quoted_once(path: str) -> None:
+    line = (await sent(command("x"), path=path)).line
+    quoted = {"/a b": "/a%20b", "/ü": "/%C3%BC", "/a//b/": "/a//b"}.get(path, path)
+    assert line == f"POST {quoted}/x HTTP/1.1"
+
+
+async def test_an_id_beyond_ascii_arrives_as_utf_8() -> None:
+    request = await sent(command(saga_id="bücher"))
+    assert request.headers["amends-saga-id"] == "bücher"
+
+
 def test_limits_must_make_sense() -> None:
     with pytest.raises(ValueError, match="timeout"):
         HttpTransport("http://host", timeout=timedelta(0))

@@ -17,6 +17,8 @@ import uuid
 from functools import cache
 from pathlib import Path
 
+import psycopg
+
 from servers import postgresql
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,6 +47,14 @@ def server() -> postgresql.Server:
 def new_schema() -> str:
     """Return a name that nobody has used."""
     return f"t_{uuid.uuid4().hex[:16]}"
+
+
+def new_database() -> str:
+    """Return the address of a database that nobody has used."""
+    name = f"d_{uuid.uuid4().hex[:16]}"
+    with psycopg.connect(server().local_address, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return server().local_address.replace("/amends?", f"/{name}?")
 
 
 @cache

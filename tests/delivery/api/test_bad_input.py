@@ -76,7 +76,18 @@ BODIES = [
     Body("a number for a name", b'{"saga": 1, "data": 1}', 422, "invalid", '"pointer":"/saga"'),
     Body("a version of 0", b'{"saga": "errand", "data": 1, "version": 0}', 422, "invalid", '"/version"'),
     Body("a version as text", b'{"saga": "errand", "data": 1, "version": "1"}', 422, "invalid", '"/version"'),
-    Body("data that do not fit", data('{"nmae": "tea"}'), 422, "invalid", "nmae"),
+    Body(
+        "data with an unknown field",
+        data('{"nmae": "tea"}'),
+        422,
+        "invalid",
+        '"/data/nmae","reason":"unknown',
+    ),
+    Body("data without a field", data("{}"), 422, "invalid", '"/data/name","reason":"required"'),
+    Body(
+        "data of another type", data('{"name": 1}'), 422, "invalid", '"/data/name","reason":"Expected `str`'
+    ),
+    Body("a float for money", data('{"name": "tea", "price": 0.30000000000000004}'), 422, "invalid", "/data"),
     Body("money as a broken text", data('{"name": "tea", "price": "1,50"}'), 422, "invalid", "price"),
     Body("money with three decimals", data('{"name": "tea", "price": "1.555"}'), 422, "invalid", "decimals"),
     Body("ANSI in an id", json.dumps(START | {"id": "a\x1b[31m"}).encode(), 422, "invalid", "\\\\x1b"),
@@ -136,6 +147,14 @@ def test_a_query_that_will_not_do(service: Serving, query: str, says: str) -> No
     found = service.ask("GET", f"/v1/sagas?{query}")
     assert_problem(found, 422, "invalid", says)
     assert LONG not in found.body.decode()
+
+
+@pytest.mark.parametrize("wait", ["-1", "61", "1e9", "P-1D", "PT1S", "nan", "inf", "", "0x1", "1,5"])
+def test_a_wait_that_will_not_do_begins_nothing(service: Serving, wait: str) -> None:
+    saga_id = new()
+    found = service.ask("POST", f"/v1/sagas?wait={wait}", START | {"id": saga_id})
+    assert_problem(found, 422, "invalid", '"pointer":"?wait"')
+    assert service.ask("GET", f"/v1/sagas/{saga_id}").status == 404
 
 
 def test_a_cursor_with_one_letter_changed_is_refused(service: Serving) -> None:
@@ -273,7 +292,7 @@ def test_a_step_that_is_not_stuck_is_not_retried(service: Serving) -> None:
     unfit = service.ask(
         "POST", f"/v1/sagas/{found['id']}/signals", {"signal": "approve", "content": {"wrod": 1}}
     )
-    assert_problem(unfit, 422, "invalid", "wrod")
+    assert_problem(unfit, 422, "invalid", '"pointer":"/content/wrod","reason":"unknown field"')
 
 
 def test_a_body_is_counted_after_decompression(service: Serving) -> None:

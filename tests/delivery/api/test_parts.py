@@ -12,6 +12,8 @@ from amends.delivery.api.cursor import KEY_BYTES, Cursors, Forged, KeyUnusable, 
 from amends.delivery.api.descriptors import Share, TooFew, split
 from amends.delivery.api.exposition import escaped
 from amends.delivery.api.logs import JsonLines, TextLines
+from amends.delivery.api.problem import Problem
+from amends.delivery.api.rates import MOST_CLIENTS, TELL_EVERY, Rates
 from amends.delivery.api.trace import trace_of
 
 # --- descriptors -----------------------------------------------------------------------------------------------
@@ -109,6 +111,57 @@ def test_a_trace_stands_below_its_line_indented() -> None:
     assert first.endswith("ERROR x: broke")
     assert all(line.startswith("    ") and line.isprintable() for line in rest)
     assert "ValueError" in json.loads(JsonLines().format(record))["trace"]
+
+
+# --- rates ---------------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_holds_a_second_and_fills_up_again() -> None:
+    now = [100.0]
+    rates = Rates(3, now=lambda: now[0])
+    for _ in range(3):
+        rates.check("a")
+    with pytest.raises(Problem):
+        rates.check("a")
+    with pytest.raises(Problem) as refused:
+        rates.check("a")
+    assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "1")
+    rates.check("b")
+    now[0] += 0.4
+    rates.check("a")
+    with pytest.raises(Problem):
+        rates.check("a")
+    now[0] += 1_000
+    for _ in range(3):
+        rates.check("a")
+    with pytest.raises(Problem):
+        rates.check("a")
+
+
+def test_refusals_are_told_in_one_line_now_and_then() -> None:
+    now = [0.0]
+    rates = Rates(1, now=lambda: now[0])
+    told: list[int] = []
+    for _ in range(5):
+        try:
+            rates.check("a")
+        except Problem:
+            told.append(rates.untold())
+    assert told == [1, 0, 0, 0]
+    now[0] += TELL_EVERY
+    assert rates.untold() == 3
+
+
+def test_clients_are_not_remembered_for_ever_and_no_limit_is_no_limit() -> None:
+    rates = Rates(1, now=lambda: 0.0)
+    for number in range(MOST_CLIENTS + 1):
+        rates.check(f"client-{number}")
+    rates.check("client-0")
+    with pytest.raises(Problem):
+        rates.check(f"client-{MOST_CLIENTS}")
+    free = Rates(0, now=lambda: 0.0)
+    for _ in range(1_000):
+        free.check("a")
 
 
 # --- the rest --------------------------------------------------------------------------------------------------

@@ -209,6 +209,26 @@ def test_definitions_participants_and_diagrams(service: Serving) -> None:
     assert diagram.body.startswith(b"flowchart TD\n")
     (desk,) = service.ask("GET", "/v1/participants").json["participants"]
     assert (desk["name"], desk["binding"]) == ("desk", "http")
+    assert (desk["breaker"], desk["by_hand"], desk["trips"]) == ("closed", False, 0)
+
+
+def test_a_breaker_is_opened_and_closed_by_hand(service: Serving) -> None:
+    said = {"by": "ada", "reason": "the desk is moved"}
+    opened = service.ask("POST", "/v1/participants/desk/open", said)
+    assert (opened.status, opened.json["breaker"], opened.json["by_hand"]) == (200, "open", True)
+    saga_id = "waits-for-the-desk"
+    body = {"saga": "errand", "id": saga_id, "data": {"name": "a"}}
+    assert service.ask("POST", "/v1/sagas?wait=0.2", body).json["status"] == "running"
+    (desk,) = service.ask("GET", "/v1/participants").json["participants"]
+    assert (desk["waiting"], desk["held"]["breaker"] >= 1) == (1, True)
+    assert 'amends_breaker_open{participant="desk"} 1\n' in service.ask("GET", "/metrics").body.decode()
+    closed = service.ask("POST", "/v1/participants/desk/close", said)
+    assert (closed.json["breaker"], closed.json["by_hand"]) == ("ramping", False)
+    service.reached(saga_id, lambda saga: saga["status"] == "completed")
+    unknown = service.ask("POST", "/v1/participants/nobody/open", said)
+    assert (unknown.status, unknown.json["type"]) == (404, "urn:amends:problem:participant-unknown")
+    assert "there is: desk" in unknown.json["detail"]
+    assert service.ask("POST", "/v1/participants/desk/open", {"by": "ada"}).status == 422
 
 
 def test_health_readiness_and_metrics(service: Serving) -> None:

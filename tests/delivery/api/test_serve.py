@@ -128,6 +128,30 @@ def test_a_place_where_no_store_can_be_is_refused(tmp_path: Path, desk: str) -> 
     assert (code, "file/sagas.db" in text) == (1, True)
 
 
+def test_a_changed_definition_is_refused_at_start_and_version_1_ends_on_version_1(
+    tmp_path: Path, desk: str
+) -> None:
+    path = config(tmp_path, desk)
+    first, changed = ["tests.delivery.api.errands:APPROVAL"], "tests.delivery.api.altered:CHANGED"
+    beside = ["tests.delivery.api.altered:BESIDE"]
+    document = {"saga": "approval", "data": {"name": "tea"}}
+    with s.serving(tmp_path, config=path, sagas=first) as running:
+        assert running.ask("POST", "/v1/sagas", {**document, "id": "old"}).status == 201
+        running.reached("old", lambda saga: saga["steps"][0]["phase"] == "succeeded")
+        running.stop(signal.SIGKILL)
+    code, text = refused(tmp_path, changed, "--config", str(path), "--store", "./sagas.db", "--port", "0")
+    assert (code, text.count("\n")) == (2, 1)
+    for named in ("'old'", "'approval' version 1", "new version"):
+        assert named in text
+    with s.serving(tmp_path, config=path, sagas=beside) as running:
+        assert running.ask("POST", "/v1/sagas", {**document, "id": "new"}).json["version"] == 2
+        for saga_id in ("old", "new"):
+            running.reached(saga_id, lambda saga: saga["steps"][0]["phase"] == "succeeded")
+            running.ask("POST", f"/v1/sagas/{saga_id}/signals", {"signal": "approve", "content": {}})
+            running.reached(saga_id, lambda saga: saga["status"] == "completed")
+        assert [running.saga(saga_id)["version"] for saga_id in ("old", "new")] == [1, 2]
+
+
 # --- how it runs -----------------------------------------------------------------------------------------------
 
 
@@ -248,6 +272,23 @@ def test_too_much_in_work_is_429_with_the_time_to_come_back(tmp_path: Path, desk
         assert refusals
         assert {(each.status, each.code) for each in refusals} == {(429, "overloaded")}
         assert all(int(each.headers["retry-after"]) >= 1 for each in refusals)
+
+
+def test_who_asks_too_often_is_told_to_come_back_and_others_do_not_feel_it(tmp_path: Path, desk: str) -> None:
+    lines = ("server:", f"  api-keys: [{KEY}, {KEY}-2]", "  max-request-rate: 2")
+    greedy, modest = {"X-API-Key": KEY}, {"X-API-Key": f"{KEY}-2"}
+    with s.serving(tmp_path, config=config(tmp_path, desk, *lines)) as running:
+        answers = [running.ask("GET", "/v1/sagas/none-such", headers=greedy) for _ in range(50)]
+        refused = [answer for answer in answers if answer.status == 429]
+        assert {answer.status for answer in answers} == {404, 429}
+        assert {(answer.code, answer.headers["retry-after"]) for answer in refused} == {("too-many", "1")}
+        found = running.ask("POST", "/v1/sagas?wait=20", ERRAND, headers=modest)
+        assert (found.status, found.json["status"]) == (201, "completed")
+        for _ in range(30):
+            assert running.ask("GET", "/health").status == 200
+        told = [line for line in running.lines() if "too-many" in line or "server.max-request-rate" in line]
+        assert 1 <= len(told) < len(refused) / 2
+        assert KEY not in running.log.read_text()
 
 
 # --- how it ends -----------------------------------------------------------------------------------------------

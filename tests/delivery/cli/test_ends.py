@@ -331,6 +331,23 @@ def test_colours_only_in_a_terminal_that_wants_them(
     assert "\x1b" not in file.ask(*READING[verb], env={"TERM": "xterm"}).out
 
 
+def test_a_list_fits_into_eighty_columns_and_a_pipe_has_everything(file: Place) -> None:
+    whole = file.ask("list").lines
+    assert max(map(len, whole)) > 80
+    headings = {
+        columns: _in_terminal(file, ["list"], {"TERM": "dumb", "COLUMNS": str(columns)}).decode().splitlines()
+        for columns in (200, 100, 80, 1)
+    }
+    assert headings[200] == whole
+    for columns in (100, 80):
+        assert max(map(len, headings[columns])) <= columns
+    assert headings[100][0].split() == ["id", "saga", "version", "status", "position", "started", "updated"]
+    assert headings[80][0].split() == ["id", "saga", "version", "status", "position", "updated"]
+    assert headings[1][0].split() == ["id", "saga", "status", "updated"]
+    assert headings[1][1].split()[-2].endswith("Z")
+    assert "paused" in headings[1][1]
+
+
 def test_a_terminal_shows_a_picture_that_ends_with_the_saga(file: Place, tmp_path: Path) -> None:
     place = at_file(tmp_path / "sagas.db", "tests.delivery.api.errands:APPROVAL")
     place.act("start", "approval", "--data", '{"name":"\\u001b[31mx"}', "--id", "p").well()

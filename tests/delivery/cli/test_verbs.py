@@ -12,7 +12,7 @@ import pytest
 
 from amends.export.mermaid import flowchart
 from tests.delivery.api import errands
-from tests.delivery.api.serving import PATIENCE
+from tests.delivery.api.serving import PATIENCE, Serving
 from tests.delivery.cli.asking import Place, at_file, at_url
 from tests.delivery.cli.conftest import KEY
 
@@ -304,3 +304,27 @@ def test_watching_all_shows_what_happens_until_ctrl_c(place: Place) -> None:
 def readable(process: "subprocess.Popen[str]") -> bool:
     assert process.stdout
     return bool(select.select([process.stdout], [], [], 0.5)[0])
+
+
+def test_a_breaker_is_opened_and_closed_by_hand(service: Serving) -> None:
+    place = at_url(service.url, KEY)
+    (shown,) = place.ask("participants", "--json").json["participants"]
+    assert (shown["name"], shown["breaker"]) == ("desk", "closed")
+    opened = place.ask("participants", "desk", "--open", "--reason", "it is moved", "--by", "ada")
+    assert [opened.lines[1].split()[0], " ".join(opened.lines[1].split()[3:6])] == ["desk", "open by hand"]
+    closed = place.ask("participants", "desk", "--close", "--reason", "it has moved", "--by", "ada", "--json")
+    assert closed.json["participants"][0]["breaker"] == "ramping"
+    for wrong, told in (
+        (("nobody",), "no participant is bound as 'nobody'"),
+        (("desk", "--open"), "say why with --reason"),
+        (("desk", "--open", "--close", "--reason", "x"), "one of --open and --close"),
+    ):
+        said = place.ask("participants", *wrong)
+        assert (said.code, told in said.err) == (2, True), said
+    unknown = place.ask("participants", "nobody", "--open", "--reason", "x")
+    assert (unknown.code, "there is: desk" in unknown.err) == (1, True), unknown
+
+
+def test_from_a_store_file_nobody_is_called(tmp_path: Path) -> None:
+    said = at_file(tmp_path / "sagas.db", *TARGETS).ask("participants")
+    assert (said.code, "nobody is called" in said.err) == (1, True)

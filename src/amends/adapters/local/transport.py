@@ -10,7 +10,7 @@ It does not: isolate. A handler that blocks holds up everything, and nothing end
 
 import asyncio
 import difflib
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -24,12 +24,17 @@ from amends.ports.transport import Binding
 _MAX_REASON = 200
 
 
+Status = Callable[[SendCommand], "Answer | Awaitable[Answer | None] | None"]
+"""Tells the answer that was given to a command; None when none was."""
+
+
 class LocalTransport:
     """Handlers by command name."""
 
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
-        """Raise TypeError when one of `handlers` could never be called."""
+    def __init__(self, handlers: Mapping[str, Handler], *, status: Status | None = None) -> None:
+        """Raise TypeError when one of `handlers` could never be called; `status` tells what became of a command."""
         self._routes = {name: route(name, handler) for name, handler in handlers.items()}
+        self._status = status
 
     @property
     def binding(self) -> Binding:
@@ -60,6 +65,18 @@ class LocalTransport:
             return Succeeded(_encode(reply))
         except Exception as error:  # noqa: BLE001 - whatever a type's own encoder may raise
             return Failed(_reason(f"the reply of {command.name} is no JSON", error), "unreadable")
+
+    @property
+    def knows(self) -> bool:
+        """Whether there is somebody to ask what became of a command."""
+        return self._status is not None
+
+    async def status(self, command: SendCommand) -> Answer | None:
+        """Ask what became of `command`; None when nobody knows."""
+        if self._status is None:
+            return None
+        known = self._status(command)
+        return await known if isinstance(known, Awaitable) else known
 
     async def close(self) -> None:
         """Nothing to release."""

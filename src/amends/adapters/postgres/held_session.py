@@ -96,7 +96,8 @@ class HeldSession:
                 if state_of(fault) != LOCK_NOT_AVAILABLE:
                     raise
                 holder = await self.link.fetchrow(statements.HOLDER, self.schema, token & 0xFFFFFFFF)
-                if holder is not None and (holder["backend"], holder["since"]) == lost:
+                is_own = holder is not None and (holder["backend"], holder["since"]) == lost
+                if lost is not None and is_own:
                     await self.link.fetchval(statements.END_SESSION, *lost)
         else:
             raise unavailable(self._address, "its lease is changing hands")

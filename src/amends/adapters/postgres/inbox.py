@@ -71,6 +71,19 @@ class PostgresInbox:
         arguments = ([number for number, _ in rows], [reason.replace("\0", "") for _, reason in rows])
         await self._sessions.ask(lambda link: link.fetch(statements.PARK_INBOX, *arguments))
 
+    async def start_of(self, key: StreamKey) -> int | None:
+        arguments = (shard_of(key), key.namespace, key.saga_id)
+        number: int | None = await self._readers.ask(
+            lambda link: link.fetchval(statements.FIND_START, *arguments)
+        )
+        return number
+
+    async def why_parked(self, number: int) -> str | None:
+        reason: str | None = await self._readers.ask(
+            lambda link: link.fetchval(statements.WHY_PARKED, number)
+        )
+        return reason
+
     async def answers(self, numbers: Collection[int]) -> Sequence[Handled]:
         asked = [*numbers]
         rows = await self._readers.ask(lambda link: link.fetch(statements.READ_ANSWERS, asked))

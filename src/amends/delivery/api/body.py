@@ -25,6 +25,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 _AT = re.compile(r" - at `\$(?P<path>.*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.+)`", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\.\.\.|\d+)\]")
 
 
@@ -90,14 +91,14 @@ def parse(body: bytes, kind: type[T]) -> T:
         raise Problem("invalid", f"{fault.pointer or 'the body'}: {fault.reason}", errors=(fault,)) from error
 
 
-def fault_of(message: str) -> Fault:
-    """Return msgspec's complaint as a fault: its path as a JSON pointer."""
+def fault_of(message: str, *, within: str = "") -> Fault:
+    """Return msgspec's complaint about what stands at `within` as a fault: its path as a JSON pointer."""
     at = _AT.search(message)
     reason = message[: at.start()] if at else message
-    pointer = "".join(f"/{name or index}" for name, index in _STEP.findall(at["path"])) if at else ""
-    missing = _MISSING.fullmatch(reason)
-    if missing:
-        return Fault(excerpt(f"{pointer}/{missing['name']}"), "required")
+    pointer = within + "".join(f"/{name or index}" for name, index in _STEP.findall(at["path"] if at else ""))
+    for pattern, what in ((_MISSING, "required"), (_UNKNOWN, "unknown field")):
+        if found := pattern.fullmatch(reason):
+            return Fault(excerpt(f"{pointer}/{found['name']}"), what)
     return Fault(excerpt(pointer), excerpt(reason, limit=300))
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from amends.application.breakers import Stage
 from amends.application.queries import SagaSummary
 from amends.core.transitions import Phase, Status
 from amends.definition import Cause
@@ -152,6 +153,10 @@ class ParticipantDocument(msgspec.Struct, kw_only=True):
     address: str
     waiting: int
     in_flight: int
+    breaker: Stage
+    by_hand: bool
+    trips: int
+    held: dict[str, int]
 
 
 class ParticipantsDocument(msgspec.Struct, kw_only=True):

@@ -9,6 +9,7 @@ It does not: count (`application/metrics.py` does).
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from amends.application.breakers import Stage
 from amends.application.metrics import Histogram
 from amends.application.service import Gauges, Service
 
@@ -42,6 +43,14 @@ METRICS: Mapping[str, Metric] = {
     "amends_transitions_total": Metric("counter", "Transitions that were given to the store."),
     "amends_live": Metric("gauge", "Instances in memory."),
     "amends_waiting": Metric("gauge", "Callers that wait for room."),
+    "amends_breaker_open": Metric(
+        "gauge",
+        "1 while a participant's breaker is open or half-open, 0.5 while it recovers, by participant.",
+    ),
+    "amends_breaker_trips_total": Metric("counter", "How often a breaker opened by itself, by participant."),
+    "amends_commands_held_total": Metric(
+        "counter", "Commands that could not go at once, by participant and what was in their way."
+    ),
     "amends_commands_waiting": Metric("gauge", "Commands that wait for their turn, by participant."),
     "amends_commands_in_flight": Metric(
         "gauge", "Commands that were sent and are not answered, by participant."
@@ -54,6 +63,7 @@ METRICS: Mapping[str, Metric] = {
     "amends_shards": Metric("gauge", "Shards that this process decides; all processes' together are 64."),
     "amends_inbox_sent": Metric("gauge", "Triggers on their way to other processes."),
     "amends_inbox_received": Metric("gauge", "Triggers of other processes that are being decided."),
+    "amends_inbox_parked_total": Metric("counter", "Rows of the inbox that were left to a person."),
     "amends_connections": Metric("gauge", "Open connections of clients."),
 }
 
@@ -137,17 +147,33 @@ def _of_engine(service: Service, gauges: Gauges) -> dict[str, list[str]]:
         "amends_shards": [_line("amends_shards", {}, gauges.shards)],
         "amends_inbox_sent": [_line("amends_inbox_sent", {}, gauges.sent)],
         "amends_inbox_received": [_line("amends_inbox_received", {}, gauges.received)],
+        "amends_inbox_parked_total": [_line("amends_inbox_parked_total", {}, gauges.parked)],
     }
+
+
+OPENNESS: Mapping[Stage, float] = {"closed": 0, "ramping": 0.5, "half-open": 1, "open": 1}
 
 
 def _of_participants(gauges: Gauges) -> dict[str, list[str]]:
-    return {
-        f"amends_commands_{what}": [
-            _line(f"amends_commands_{what}", {"participant": each.name}, getattr(each, what))
-            for each in gauges.participants
-        ]
-        for what in ("waiting", "in_flight")
+    found: dict[str, list[str]] = {
+        "amends_breaker_open": [],
+        "amends_breaker_trips_total": [],
+        "amends_commands_held_total": [],
+        "amends_commands_waiting": [],
+        "amends_commands_in_flight": [],
     }
+    for each in gauges.participants:
+        labels = {"participant": each.name}
+        for name, value in (
+            ("amends_breaker_open", OPENNESS[each.breaker]),
+            ("amends_breaker_trips_total", each.trips),
+            ("amends_commands_waiting", each.waiting),
+            ("amends_commands_in_flight", each.in_flight),
+        ):
+            found[name].append(_line(name, labels, value))
+        name = "amends_commands_held_total"
+        found[name] += [_line(name, {**labels, "by": what}, n) for what, n in sorted(each.held.items())]
+    return found
 
 
 def _histogram(name: str, labels: Labels, histogram: Histogram) -> Iterator[str]:

@@ -13,6 +13,7 @@ from amends.application.errors import NoSuchSaga
 from amends.delivery.api import render
 from amends.delivery.api.body import nearest
 from amends.delivery.api.call import Call
+from amends.delivery.api.documents import ActBody
 from amends.delivery.api.exposition import CONTENT_TYPE, exposition
 from amends.delivery.api.problem import Problem
 from amends.delivery.api.query import VERSION
@@ -43,17 +44,22 @@ async def diagram(call: Call) -> web.StreamResponse:
 
 async def participants(call: Call) -> web.StreamResponse:
     """List the participants."""
-    shown = [
-        {
-            "name": each.name,
-            "binding": each.binding,
-            "address": each.address,
-            "waiting": each.waiting,
-            "in_flight": each.in_flight,
-        }
-        for each in call.door.orchestrator.participants
-    ]
+    shown = [each._asdict() for each in call.door.orchestrator.participants]
     return render.document({"participants": shown})
+
+
+async def open_breaker(call: Call) -> web.StreamResponse:
+    """Let nothing be sent to a participant."""
+    said = await call.body(ActBody)
+    opened = call.door.orchestrator.open_breaker(call.path["name"], by=said.by, reason=said.reason)
+    return render.document(opened._asdict())
+
+
+async def close_breaker(call: Call) -> web.StreamResponse:
+    """Let what waits for a participant be sent."""
+    said = await call.body(ActBody)
+    closed = call.door.orchestrator.close_breaker(call.path["name"], by=said.by, reason=said.reason)
+    return render.document(closed._asdict())
 
 
 async def health(call: Call) -> web.StreamResponse:

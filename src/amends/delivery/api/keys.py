@@ -2,7 +2,7 @@
 
 Rules: with keys set, a request presents one as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; every key is
 compared, each in constant time, so that the time of an answer says nothing.
-It does not: know roles, or keep who presented what.
+It does not: know roles, or keep who presented what (`rates.py` counts by the number of a key).
 """
 
 import hmac
@@ -22,14 +22,14 @@ class Keys:
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = tuple(key.encode() for key in keys)
 
-    def check(self, request: web.BaseRequest) -> None:
-        """Let a request with a good key pass.
+    def check(self, request: web.BaseRequest) -> str:
+        """Let a request with a good key pass; return whose it is: its key by number, or else its address.
 
         Raises:
             Problem: 401.
         """
         if not self._keys:
-            return
+            return request.remote or ""
         presented = _presented(request)
         if presented is None:
             raise Problem(
@@ -39,6 +39,7 @@ class Keys:
         good = [hmac.compare_digest(offered, key) for key in self._keys]
         if not any(good):
             raise Problem("unauthorized", "the key is not known here", headers=CHALLENGE)
+        return f"key {good.index(True)}"
 
 
 def _presented(request: web.BaseRequest) -> str | None:

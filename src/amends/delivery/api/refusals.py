@@ -5,11 +5,14 @@ by itself says when to come again. No more than 100 characters of an input come 
 It does not: log, or decide.
 """
 
+import re
+
 from amends.application.errors import (
     ActRefused,
     AmendsError,
     DataUnfit,
     DefinitionUnknown,
+    NoSuchParticipant,
     NoSuchSaga,
     NotEncodable,
     NotRunning,
@@ -25,6 +28,13 @@ from amends.delivery.api.body import fault_of
 from amends.delivery.api.problem import Fault, Problem
 from amends.wire.excerpt import MAX_EXCERPT, excerpt
 
+_UNFIT = re.compile(
+    r"the data do not fit saga '.*?': (?P<data>.*)"
+    r"|the content of signal '.*?' does not fit: (?P<content>.*)"
+    r"|step '.*?': (?P<reply>.*)",
+    re.DOTALL,
+)
+"""What the core says does not fit, by the field of the body that it came in."""
 BROKEN = "something broke here; the log says more, under this request's id"
 SOON = {"Retry-After": "1"}
 
@@ -38,6 +48,8 @@ def problem_of(error: AmendsError | StoreError) -> Problem:
             return Problem("definition-unknown", text, members=members)
         case DefinitionUnknown():
             return Problem("unavailable", text, headers=SOON)
+        case NoSuchParticipant():
+            return Problem("participant-unknown", text)
         case SagaUnknown():
             return Problem("saga-unknown", text)
         case SagaConflict():
@@ -72,8 +84,12 @@ def _refused(error: ActRefused) -> Problem:
 
 
 def _unfit(text: str) -> Problem:
-    """Split the pointer that stands in the text from what is wrong there."""
-    fault = fault_of(text)
+    """Tell what does not fit, with its place in the body of the request."""
+    found = _UNFIT.fullmatch(text)
+    field = found.lastgroup if found else None
+    if found is None or field is None:
+        return Problem("invalid", excerpt(text, limit=300), errors=(fault_of(text),))
+    fault = fault_of(found[field], within=f"/{field}")
     return Problem("invalid", excerpt(text, limit=300), errors=(fault,))
 
 

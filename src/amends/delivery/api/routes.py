@@ -86,6 +86,18 @@ def _step_act(verb: str, act: Callable[[Orchestrator], acts.Act], says: str) -> 
     )
 
 
+def _breaker_act(verb: str, handler: Handler, says: str) -> Route:
+    return Route(
+        method="POST",
+        path=f"/v1/participants/{{name}}/{verb}",
+        handler=handler,
+        says=says,
+        answer=d.ParticipantDocument,
+        bad=(404, *BODY),
+        body=d.ActBody,
+    )
+
+
 IF_MATCH = {
     "If-Match": "The position at which the instance was seen, as `ETag` gave it; when it has moved, 412."
 }
@@ -281,6 +293,8 @@ def _inside() -> tuple[Route, ...]:
             says="List the participants, and what waits for them.",
             answer=d.ParticipantsDocument,
         ),
+        _breaker_act("open", inside.open_breaker, "Open a participant's breaker: nothing is sent to it."),
+        _breaker_act("close", inside.close_breaker, "Close it: what waits is sent, slowly at first."),
         Route(
             method="GET",
             path="/health",

@@ -33,6 +33,7 @@ from amends.delivery.api.call import Answer, Limits
 from amends.delivery.api.connections import Limits as ConnectionLimits, bound
 from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
+from amends.delivery.api.protections import protection
 from amends.delivery.api.server import Options, Server
 from amends.settings import Settings
 from amends.settings.model import Database
@@ -128,6 +129,8 @@ def _service(
         most_live=saga.most_live,
         most_waiting=saga.most_waiting,
         lane_width=min(saga.lane_width, shares.per_participant),
+        protection=protection(settings),
+        protections={name: protection(settings, settings.microservices[name]) for name in bindings},
         defaults=Defaults(
             timeout=saga.step_timeout, retry=saga.retry.policy(), undo_retry=saga.undo_retry.policy()
         ),
@@ -195,6 +198,7 @@ def _transports(
                 headers={header: value.reveal() for header, value in bound_to.headers.items()},
                 callback_url=callback_url,
                 connections=connections,
+                status=bound_to.status,
             )
         except ValueError as error:
             raise NotServed(f"microservices.{name}: {error}") from error
@@ -217,6 +221,7 @@ def _options(settings: Settings, shares: Share) -> Options:
             write_within=max(server.body_timeout, timedelta(seconds=1)).total_seconds(),
         ),
         keys=[key.reveal() for key in server.api_keys],
+        max_request_rate=server.max_request_rate,
         full_errors=server.error_detail == "full",
         log_requests=settings.log.requests,
     )

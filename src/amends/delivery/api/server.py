@@ -13,6 +13,7 @@ import contextlib
 import logging
 import secrets
 import socket
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ from amends.delivery.api.keys import Keys
 from amends.delivery.api.openapi import document
 from amends.delivery.api.parser_errors import ProtocolServer
 from amends.delivery.api.problem import CONTENT_TYPE, Problem, phrase
+from amends.delivery.api.rates import Rates
 from amends.delivery.api.refusals import BROKEN, SOON, problem_of
 from amends.delivery.api.routes import Router, table
 from amends.delivery.api.trace import trace_of
@@ -58,6 +60,8 @@ class Options(NamedTuple):
     connections: ConnectionLimits
     limits: Limits
     keys: Sequence[str] = ()
+    max_request_rate: int = 0
+    """Requests a second that one client may make; 0: as many as it likes."""
     full_errors: bool = True
     log_requests: bool = False
 
@@ -69,6 +73,7 @@ class Server:
         """Answer `/health` and `/ready` only, before `open`."""
         self._options = options
         self._keys = Keys(options.keys)
+        self._rates = Rates(options.max_request_rate, now=time.monotonic)
         routes = table(longest_wait=options.limits.longest_wait)
         self._router = Router(routes)
         described = msgspec.json.encode(document(routes, has_keys=bool(options.keys)))
@@ -175,10 +180,10 @@ class Server:
             route, path = self._router.match(request.method, request.rel_url.raw_path)
         except Problem:
             # What there is not is told to those only who may know what there is.
-            self._keys.check(request)
+            self._rates.check(self._keys.check(request))
             raise
         if not route.is_open:
-            self._keys.check(request)
+            self._rates.check(self._keys.check(request))
         if self._cursors is None and not route.is_open:
             raise Problem("unavailable", "the service is not open yet", headers=SOON)
         check_accept(request, route.content_type)
@@ -200,6 +205,9 @@ class Server:
         saga: str,
         error: Exception | None = None,
     ) -> web.Response:
+        if problem.code == "too-many":
+            self._log_too_many(request, problem)
+            return self._problem(problem)
         broke = problem.code == "internal"
         # That the store is away was said once: not again for each who asks meanwhile, probes least of all.
         is_known = problem.code == "unavailable" and self._door.service.why_not_ready is not None
@@ -216,6 +224,16 @@ class Server:
             exc_info=error if broke else None,
         )
         return self._problem(problem)
+
+    def _log_too_many(self, request: web.BaseRequest, problem: Problem) -> None:
+        if count := self._rates.untold():
+            _log.warning(
+                "%d requests got %d, %s; the last from %s (server.max-request-rate)",
+                count,
+                problem.status,
+                problem.told(),
+                request.remote,
+            )
 
     def _problem(self, problem: Problem) -> web.Response:
         return web.Response(

@@ -96,7 +96,7 @@ def resolve(
     if_position: IfPosition = None,
     json: Json = False,
 ) -> int:
-    """Settle a stuck step with the answer that its participant would have given."""
+    """Settle a stuck step as its participant would have answered."""
     if (reply is None) == (refused is None):
         raise Unusable("what did the participant do? give one of --reply JSON and --refused CODE")
     body: Document = {"step": step, "by": person(by), "reason": reason}

@@ -45,6 +45,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "abandon": ("acts", "abandon"),
     "definitions": ("definitions", "definitions"),
     "diagram": ("definitions", "diagram"),
+    "participants": ("participants", "participants"),
     "serve": ("serve", "serve"),
     "lint": ("lint", "lint"),
     "bench": ("bench", "bench"),

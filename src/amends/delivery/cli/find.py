@@ -1,10 +1,12 @@
 """`amends list`: which sagas there are.
 
 Rules: the filters are those of ``GET /v1/sagas``. Pages come one after the other with `--all`; without it the last line
-says how to see the next.
+says how to see the next. In a terminal that is too narrow the table has seconds without their fractions, and then fewer
+columns; a pipe and `--json` have everything.
 It does not: count (the metrics do).
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -12,12 +14,33 @@ import typer
 
 from amends.delivery.cli.arguments import Json, instant
 from amends.delivery.cli.faults import Unusable
-from amends.delivery.cli.output import Colour, colour_of, print_json, shown, table
+from amends.delivery.cli.output import (
+    Colour,
+    colour_of,
+    print_json,
+    shown,
+    table,
+    table_width,
+    terminal_columns,
+)
 from amends.delivery.cli.where import at_desk
 from amends.delivery.client.desk import Desk, Filters
 from amends.delivery.client.exact_json import Document
 
-HEADINGS: Final = ("id", "saga", "version", "status", "", "position", "started", "updated", "")
+HEADINGS: Final[tuple[str, ...]] = (
+    "id",
+    "saga",
+    "version",
+    "status",
+    "",
+    "position",
+    "started",
+    "updated",
+    "",
+)
+NARROWER: Final = ((), ("started",), ("started", "position"), ("started", "position", "version"))
+"""What is left out, one after the other, until the table fits."""
+TO_THE_SECOND: Final = len("2026-11-27T01:42:51")
 
 
 class Status(StrEnum):
@@ -114,7 +137,32 @@ def _lines(page: Document) -> list[str]:
     rows = [_row(saga) for saga in sagas]
     colours: list[Colour] = [colour_of(saga["status"]) for saga in sagas]
     onward = [f"more: --cursor {shown(page['next'])}"] if page["next"] else []
-    return [*table(HEADINGS, rows, colours), *onward]
+    return [*_fitting(rows, colours), *onward]
+
+
+def _fitting(rows: Sequence[tuple[str, ...]], colours: Sequence[Colour]) -> list[str]:
+    """Return the whole table, or the widest that fits into a terminal."""
+    columns = terminal_columns()
+    if columns is None or table_width(HEADINGS, rows) <= columns:
+        return table(HEADINGS, rows, colours)
+    kept, left = HEADINGS, rows
+    for out in NARROWER:
+        kept = tuple(heading for heading in HEADINGS if heading not in out)
+        left = [
+            tuple(
+                _shortened(heading, cell)
+                for heading, cell in zip(HEADINGS, row, strict=True)
+                if heading not in out
+            )
+            for row in rows
+        ]
+        if table_width(kept, left) <= columns:
+            break
+    return table(kept, left, colours)
+
+
+def _shortened(heading: str, cell: str) -> str:
+    return cell[:TO_THE_SECOND] + "Z" if heading in {"started", "updated"} else cell
 
 
 def _row(saga: Document) -> tuple[str, ...]:

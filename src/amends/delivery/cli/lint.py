@@ -1,7 +1,8 @@
 """`amends lint`: checks definitions by the static rules and shows what is wrong, why, and how to mend it.
 
-Rules: a target is `MODULE:SAGA`; the module is imported, from the current folder as well, and nothing of the saga is
-run. Exit 0 without errors (warnings are shown), 1 with errors, 2 when a target cannot be looked at.
+Rules: a target is what `amends serve` takes, `MODULE:SAGA` or a whole `MODULE`; the module is imported, from the
+current folder as well, and nothing of a saga is run. Exit 0 without errors (warnings are shown), 1 with errors, 2 when
+a target cannot be looked at.
 It does not: have rules of its own (`amends.definition.lint` has them).
 """
 
@@ -13,7 +14,7 @@ import typer
 
 from amends.definition import RULES, Finding, Saga
 from amends.definition.lint import lint as findings_of
-from amends.delivery.cli.sagas import saga_at
+from amends.delivery.cli.sagas import sagas_at
 
 
 class Linted(NamedTuple):
@@ -31,12 +32,16 @@ class Linted(NamedTuple):
 
 def lint(
     targets: Annotated[
-        list[str], typer.Argument(metavar="MODULE:SAGA", help="Such as shop.orders:place_order.")
+        list[str],
+        typer.Argument(
+            metavar="MODULE:SAGA",
+            help="Such as shop.orders:place_order; a module alone stands for all its sagas.",
+        ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Check saga definitions before they run."""
-    linted = [_lint(target) for target in targets]
+    linted = [_lint(target, saga) for target in targets for saga in sagas_at(target)]
     if json:
         print(msgspec.json.encode(_document(linted)).decode())
     else:
@@ -44,8 +49,7 @@ def lint(
     return 1 if any(each.errors for each in linted) else 0
 
 
-def _lint(target: str) -> Linted:
-    saga = saga_at(target)
+def _lint(target: str, saga: "Saga[Any]") -> Linted:
     return Linted(target, saga, findings_of(saga))
 
 

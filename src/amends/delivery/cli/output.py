@@ -3,11 +3,12 @@
 Rules
 - Text from instances never reaches the terminal as it is: what cannot be seen, or moves the cursor, is spelled out, in
   JSON too.
-- Colours only where a terminal shows them and NO_COLOR is not set. Nothing is cut for the width of a terminal.
+- Colours only where a terminal shows them and NO_COLOR is not set. No text is cut for the width of a terminal.
 It does not: know what a saga is.
 """
 
 import os
+import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -118,6 +119,16 @@ def table(
     head, *rest = lines
     painted_rest = map(painted, rest, colours) if colours else rest
     return [painted(head, "bold"), *painted_rest]
+
+
+def table_width(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+    """Return how many columns a table needs."""
+    return max(width(line) for line in table(headings, rows, plain=True))
+
+
+def terminal_columns() -> int | None:
+    """Return how wide the terminal is; None when standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

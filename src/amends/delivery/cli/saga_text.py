@@ -96,7 +96,7 @@ def event_rows(events: Iterable[Event]) -> list[tuple[str, str, str, str]]:
 
 def event_line(event: Event) -> str:
     """Return the same as one line."""
-    return "  ".join(shown(cell) for cell in event_rows([event])[0])
+    return "  ".join(shown(cell) for cell in event_rows([event])[0]).rstrip()
 
 
 def _rest(event: Event) -> str:

@@ -11,7 +11,7 @@ It does not: run sagas.
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from amends.application.inspection import Inspection
 from amends.bootstrap import sqlite_reader
@@ -34,6 +34,7 @@ from amends.delivery.client.faults import Denied, Unreachable
 
 T = TypeVar("T")
 
+CALLS_NOBODY: Final = "from a store file nobody is called; ask the service, with --url"
 NEED: Final = "a change in a store file needs the definition of the saga: give --sagas MODULE:SAGA"
 
 
@@ -111,6 +112,12 @@ class StoreFile:
                 "unknown-saga", f"no saga {name[:40]!r} was used on this store; give --sagas MODULE:SAGA"
             )
         return found
+
+    def participants(self) -> Sequence[Document]:
+        raise Denied("refused", CALLS_NOBODY)
+
+    def breaker(self, act: Literal["open", "close"], participant: str, body: Document) -> Document:
+        raise Denied("refused", CALLS_NOBODY)
 
     def diagram(self, name: str, version: int | None) -> str:
         from amends.export.mermaid import flowchart_of_shape

@@ -58,6 +58,14 @@ class Desk(Protocol):
         """Return the definitions at hand, or those of one name."""
         ...
 
+    def participants(self) -> Sequence[Document]:
+        """Return the participants: how each is bound, whether it is called, what waits for it."""
+        ...
+
+    def breaker(self, act: Literal["open", "close"], participant: str, body: Document) -> Document:
+        """Open or close the breaker of a participant and return it as it stands then."""
+        ...
+
     def diagram(self, name: str, version: int | None) -> str:
         """Return a definition as a Mermaid flowchart; without `version` the highest."""
         ...

@@ -51,13 +51,15 @@ def _told(answer: Answer) -> str:
 
 def _line(problem: Document, answer: Answer) -> str:
     text = str(problem.get("detail") or problem.get("title") or _told(answer))
-    fields = "; ".join(_fields(problem.get("errors")))
+    fields = "; ".join(_fields(problem.get("errors"), text))
     again = answer.headers.get("Retry-After")
     text = f"{text} ({fields})" if fields else text
     return f"{text}; try again in {again} s" if again else text
 
 
-def _fields(errors: Any) -> Iterator[str]:
+def _fields(errors: Any, said: str) -> Iterator[str]:
+    """Return what the errors add to what was `said` already."""
     for error in errors or ():
-        pointer, reason = error.get("pointer"), error.get("reason")
-        yield f"{pointer}: {reason}" if pointer else str(reason)
+        pointer, reason = error.get("pointer"), str(error.get("reason"))
+        if reason not in said:
+            yield f"{pointer}: {reason}" if pointer else reason

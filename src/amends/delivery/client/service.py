@@ -8,7 +8,7 @@ It does not: read arguments, or print.
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
@@ -85,6 +85,13 @@ class Service:
         target = "/v1/definitions" if name is None else f"/v1/definitions/{_segment(name)}"
         found: Sequence[Document] = self._document(self._ask("GET", target))["definitions"]
         return found
+
+    def participants(self) -> Sequence[Document]:
+        found: Sequence[Document] = self._document(self._ask("GET", "/v1/participants"))["participants"]
+        return found
+
+    def breaker(self, act: Literal["open", "close"], participant: str, body: Document) -> Document:
+        return self._document(self._ask("POST", f"/v1/participants/{_segment(participant)}/{act}", body))
 
     def diagram(self, name: str, version: int | None) -> str:
         chosen = version or max(each["version"] for each in self.definitions(name))

@@ -1,0 +1,2 @@
+-- Why a row of the inbox was left to a person; nothing when it was not, or is not there.
+SELECT parked FROM inbox WHERE number = $1

@@ -1,0 +1,156 @@
+"""The gate of one binding: whether a command may go to its participant now, or what it waits for.
+
+Rules
+- Three things can be in the way: the breaker, the binding's rate limit, and for a retry the retry budget of its
+  direction. A do and an undo have budgets of their own: retries of one never use up those of the other.
+- A budget is a share of the first attempts, and so many a second besides, so that retries never come to a standstill.
+- Only what was sent counts: who looks at the gate and turns away has used up nothing.
+It does not: hold commands, send, or wait.
+"""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from amends.application.breakers import NOW, Breaker, BreakerPolicy, Permit, Stage
+from amends.application.pace import Tokens
+from amends.core.effect import Direction, SendCommand
+from amends.core.outcome import Accepted, Answer, Failed
+from amends.ports import Clock
+
+Kind: TypeAlias = Literal["do", "undo", "do again", "undo again"]
+"""A command's direction, and whether it is a retry."""
+Obstacle: TypeAlias = Literal["breaker", "limit", "budget"]
+
+DOWN: Final = frozenset({"transient", "timeout"})
+"""Faults that say that a participant is down, or hangs. The others are answers: somebody is there."""
+
+
+LEAST_BURST: Final = 10.0
+"""Retries that may come at once, however small a budget is."""
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """How many retries one direction may have."""
+
+    share: float = 0.2
+    """For each first attempt, so many retries."""
+    least: float = 10.0
+    """So many a second, whatever the share comes to; ten seconds' worth may come at once."""
+
+
+class Protection(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands between the engine and one participant."""
+
+    breaker: BreakerPolicy = BreakerPolicy()
+    do_budget: Budget = Budget()
+    undo_budget: Budget = Budget(share=1.0)
+    rate: float | None = None
+    """Calls a second; None: no limit."""
+    width: int | None = None
+    """Calls at a time; None: as wide as any lane."""
+
+
+STANDARD: Final = Protection()
+AGAIN: Final[dict[Direction, Kind]] = {"do": "do again", "undo": "undo again"}
+
+
+def kind_of(command: SendCommand) -> Kind:
+    """Return what a command is to the gate."""
+    return command.direction if command.attempt == 1 else AGAIN[command.direction]
+
+
+class Gate:
+    """One per binding."""
+
+    def __init__(self, protection: Protection, clock: Clock) -> None:
+        """Begin open, with full budgets."""
+        now = clock.now()
+        rate = protection.rate
+        self._clock = clock
+        self.breaker = Breaker(protection.breaker)
+        self._limit = None if rate is None else Tokens(rate=rate, burst=max(1.0, rate / 10), now=now)
+        do, undo = _tokens(protection.do_budget, now), _tokens(protection.undo_budget, now)
+        self._retries: dict[Kind, Tokens] = {"do again": do, "undo again": undo}
+        self._firsts: dict[Kind, tuple[Tokens, float]] = {
+            "do": (do, protection.do_budget.share),
+            "undo": (undo, protection.undo_budget.share),
+        }
+        self.held: Counter[Obstacle] = Counter()
+        """How many commands could not go at once, by what was in their way; for reading, the lane counts."""
+
+    @property
+    def stage(self) -> Stage:
+        """How the breaker stands now."""
+        return self.breaker.look(self._clock.now())
+
+    @property
+    def pace(self) -> float | None:
+        """How many calls a second may go now; None when nothing bounds them."""
+        ramp = None if self.breaker.is_closed else self.breaker.pace(self._clock.now())
+        limit = None if self._limit is None else self._limit.rate
+        return min((bound for bound in (ramp, limit) if bound is not None), default=None)
+
+    def is_shut(self, queued: int) -> bool:
+        """Tell whether the breaker lets no command come that would stand behind `queued` others."""
+        breaker = self.breaker
+        if breaker.is_closed:
+            return False
+        match breaker.look(self._clock.now()):
+            case "open":
+                return True
+            case "half-open":
+                return breaker.probing or queued > 0
+            case _:
+                return False
+
+    def obstacle(self, kind: Kind) -> tuple[Obstacle, timedelta] | None:
+        """Return what keeps a command of this kind from going now, and for how long; None when it may go."""
+        budget = self._retries.get(kind)
+        if budget is None and self._limit is None and self.breaker.is_closed:
+            return None
+        now = self._clock.now()
+        waits: list[tuple[Obstacle, timedelta]] = [("breaker", self.breaker.wait(now))]
+        if self._limit is not None:
+            waits.append(("limit", self._limit.wait(now)))
+        if budget is not None:
+            waits.append(("budget", budget.wait(now)))
+        longest = max(waits, key=lambda each: each[1])
+        return longest if longest[1] > NOW else None
+
+    def begin(self, kind: Kind) -> Permit:
+        """Let a command go that nothing keeps."""
+        first = self._firsts.get(kind)
+        if first is not None:
+            budget, share = first
+            budget.give(share)
+            if self._limit is None and self.breaker.is_closed:
+                return self.breaker.epoch
+        now = self._clock.now()
+        if self._limit is not None:
+            self._limit.take(now)
+        if first is None:
+            self._retries[kind].take(now)
+        return self.breaker.begin(now)
+
+    def settle(self, permit: Permit, command_id: str, answer: Answer | Accepted) -> bool:
+        """Take notice of what a call came to; return whether the breaker opened for it."""
+        if isinstance(answer, Failed) and answer.fault in DOWN:
+            return self.breaker.failed(permit, command_id, self._clock.now())
+        if self.breaker.answered(permit):
+            self.breaker.recover(self._clock.now())
+        return False
+
+    def open_by_hand(self) -> None:
+        """Let nothing go until somebody closes the breaker."""
+        self.breaker.open_by_hand()
+
+    def close_by_hand(self) -> None:
+        """Let calls go again, at the pace of a recovery."""
+        self.breaker.close_by_hand(self._clock.now())
+
+
+def _tokens(budget: Budget, now: datetime) -> Tokens:
+    return Tokens(rate=budget.least, burst=max(LEAST_BURST, budget.least * 10), now=now)

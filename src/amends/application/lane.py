@@ -1,0 +1,320 @@
+"""The lane: the way to one participant, with a gate before it.
+
+Rules
+- A bounded number of workers, so one slow participant never holds up sagas that do not need it (the bulkhead of
+  *Release It!*). A worker takes one command after the other; handlers that answer at once are served by one worker
+  without a detour through the event loop. What a transport answers goes back as it is; should it raise, that is an
+  attempt that failed.
+- What may not go yet waits: in the queue as long as it soon may, else it is set aside (`backlog.py`), so that its
+  instance can leave memory. It comes back when the gate lets it (`releases.py`).
+- An attempt that was not sent uses up nothing: whoever asks is told that its time stands still.
+It does not: retry, persist, or look at time (the gate does).
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from amends.application.backlog import Backlog
+from amends.application.breakers import NOW, Permit
+from amends.application.gate import Gate, Kind, Obstacle, kind_of
+from amends.application.lane_queue import LaneQueue
+from amends.core.effect import SendCommand
+from amends.core.outcome import Accepted, Answer, Failed
+from amends.ports import Binding, Described, StreamKey, Transport
+
+log = logging.getLogger("amends.dispatcher")
+
+AHEAD: Final = timedelta(seconds=2)
+"""Commands are brought back for so long ahead, as far as the gate's pace is known."""
+SILENT: Final = Failed("no answer in time", "timeout")
+
+
+class Ways(NamedTuple):
+    """Who is told what of a lane."""
+
+    deliver: Callable[[SendCommand, Answer | Accepted], None]
+    """Each answer."""
+    set_aside: Callable[[SendCommand], None]
+    """A command that was queued, and is not any more."""
+    news: Callable[[], None]
+    """When the lane may send again has changed."""
+
+
+class Call(NamedTuple):
+    """What a worker has on its way."""
+
+    command: SendCommand
+    permit: Permit
+
+
+class Lane:
+    """The way to one participant."""
+
+    def __init__(self, name: str, transport: Transport, *, width: int, gate: Gate, ways: Ways) -> None:
+        """Carry at most `width` commands at a time."""
+        self.name = name
+        self.gate = gate
+        self.backlog = Backlog()
+        self.returning = 0
+        """How many instances are being brought back for this lane."""
+        self._transport = transport
+        self._width = width
+        self._ways = ways
+        self._queue = LaneQueue()
+        self._blocked: dict[Kind, Obstacle] = {}
+        """What is in the way of those that are queued, or was when the first of them came."""
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._workers: dict[asyncio.Task[None], Call | None] = {}
+        self._checking = False
+        self._stopping = False
+
+    @property
+    def queued(self) -> int:
+        """Return how many commands are in memory and not on their way yet."""
+        return self._queue.length
+
+    @property
+    def waiting(self) -> int:
+        """Return how many commands are not on their way yet, about."""
+        return self._queue.length + self.backlog.size
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many commands are on their way."""
+        return sum(call is not None for call in self._workers.values())
+
+    @property
+    def transport(self) -> Transport:
+        """Return what talks to the participant."""
+        return self._transport
+
+    @property
+    def binding(self) -> Binding:
+        """Return how the participant is bound."""
+        if isinstance(self._transport, Described):
+            return self._transport.binding
+        return Binding(type(self._transport).__name__, "")
+
+    # --- what is to go ---
+
+    def send(self, command: SendCommand) -> bool:
+        """Queue `command`; return False when it was set aside instead."""
+        if self._stopping:
+            return True
+        # Behind those who wait outside nobody is let in before them, beyond what keeps the workers busy.
+        crowded = self.backlog.size > 0 and self._queue.length >= self._width
+        is_shut = not self.gate.breaker.is_closed and self.gate.is_shut(self._queue.length)
+        if is_shut:
+            self.gate.held["breaker"] += 1
+        if crowded or is_shut:
+            self._remember(command)
+            return False
+        self._queue.add(command)
+        if self._blocked and (obstacle := self._blocked.get(kind_of(command))) is not None:
+            self.gate.held[obstacle] += 1
+        if not self._checking:
+            # A worker that wakes does so in the next turn of the loop: what is sent until then is its work as well.
+            self._check()
+        return True
+
+    def _remember(self, command: SendCommand) -> None:
+        self.backlog.add(StreamKey(command.namespace, command.saga_id), command.direction)
+        self._ways.news()
+
+    def _put_aside(self, number: int) -> None:
+        for command in self._queue.take_last(number):
+            self._remember(command)
+            self._ways.set_aside(command)
+
+    def open_by_hand(self) -> None:
+        """Let nothing go until somebody closes the breaker."""
+        self.gate.open_by_hand()
+        self._put_aside(self._queue.length)
+
+    def close_by_hand(self) -> None:
+        """Let commands go again."""
+        self.gate.close_by_hand()
+        self._ways.news()
+
+    def shrink(self, most: int) -> None:
+        """Keep no more than `most` commands in memory besides those on their way: others need the room."""
+        self._put_aside(self._queue.length - most)
+
+    # --- workers ---
+
+    def check(self) -> None:
+        """Look whether something may go now that could not before."""
+        if not self._stopping:
+            self._check_later()
+
+    def _check(self) -> None:
+        """Put one more worker to work if something waits and may go.
+
+        Runs again after each suspension of a worker, so as many workers wake as are needed and no more.
+        """
+        self._checking = False
+        if not self._may_some_go():
+            return
+        while self._idle:
+            wake = self._idle.popleft()
+            if not wake.done():
+                wake.set_result(None)
+                self._check_later()
+                return
+        if len(self._workers) < self._width:
+            task = asyncio.create_task(self._work(), name=f"amends-lane-{self.name}")
+            self._workers[task] = None
+            task.add_done_callback(self._gone)
+            self._check_later()
+
+    def _check_later(self) -> None:
+        if not self._checking:
+            self._checking = True
+            asyncio.get_running_loop().call_soon(self._check)
+
+    def _gone(self, task: "asyncio.Task[None]") -> None:
+        self._workers.pop(task, None)
+        if self._queue.length:
+            self._check_later()
+
+    def _may_some_go(self) -> bool:
+        if not self._queue.length:
+            return False
+        if any(map(self._may_go, self._queue.kinds())):
+            return True
+        self._ways.news()
+        return False
+
+    def _may_go(self, kind: Kind) -> bool:
+        obstacle = self.gate.obstacle(kind)
+        if obstacle is None:
+            return True
+        if kind not in self._blocked:
+            self._blocked[kind] = obstacle[0]
+            self.gate.held[obstacle[0]] += self._queue.count(kind)
+        return False
+
+    def _begin(self, command: SendCommand) -> Permit:
+        kind = kind_of(command)
+        if self._blocked and not self._queue.count(kind):
+            self._blocked.pop(kind, None)
+        return self.gate.begin(kind)
+
+    async def _work(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a worker runs as a task")
+        while True:
+            while (command := self._queue.take(self._may_go)) is not None:
+                permit = self._begin(command)
+                self._workers[task] = Call(command, permit)
+                if self._queue.length < self._width and self.backlog.size:
+                    self._ways.news()
+                try:
+                    answer = await self._transport.send(command)
+                except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  the saga must go on
+                    answer = self._raised(command, error, task)
+                self._workers[task] = None
+                self._settle(permit, command, answer)
+                self._ways.deliver(command, answer)
+            # A call that would not be cancelled ends here when its lane was stopped meanwhile.
+            if self._stopping:
+                return
+            if self.backlog.size or self._queue.length:
+                self._ways.news()
+            wake = asyncio.get_running_loop().create_future()
+            self._idle.append(wake)
+            await wake
+
+    def _raised(self, command: SendCommand, error: BaseException, task: "asyncio.Task[None]") -> Failed:
+        """Return what a transport that raises comes to; a worker that is really cancelled ends."""
+        if isinstance(error, asyncio.CancelledError) and task.cancelling():
+            raise error
+        log.warning("transport of %s raised for %s: %r", self.name, command.command_id, error)
+        return Failed(f"{type(error).__name__}: {error}"[:200])
+
+    def _settle(self, permit: Permit, command: SendCommand, answer: Answer | Accepted) -> None:
+        """Tell the gate what a call came to; when that opened it, memory is for others."""
+        closed = self.gate.breaker.is_closed
+        if self.gate.settle(permit, command.command_id, answer):
+            self._opened(answer)
+        elif not closed and not self.gate.breaker.probing:
+            self._ways.news()
+
+    def _opened(self, answer: Answer | Accepted) -> None:
+        reason = answer.reason if isinstance(answer, Failed) else ""
+        log.warning("participant %s is not called for a while: %s", self.name, reason)
+        self._put_aside(self._queue.length)
+        self._ways.news()
+
+    # --- what stands still ---
+
+    def give_up(self, command: SendCommand) -> bool:
+        """Stop waiting for the answer to an attempt whose time is over; its place is needed.
+
+        Return False when the attempt was not sent: it waits, and its time stands still.
+        """
+        for task, call in self._workers.items():
+            if call is not None and _same(call.command, command):
+                self._workers[task] = None
+                task.cancel()
+                self._settle(call.permit, command, SILENT)
+                return True
+        if self._queue.remove(command):
+            self._remember(command)
+            return False
+        return not self._is_aside(command)
+
+    def _is_aside(self, command: SendCommand) -> bool:
+        """Tell whether an attempt that is not on its way may have been set aside.
+
+        One that was accepted for a later answer counts as well while its participant is away: it is asked again.
+        """
+        key = StreamKey(command.namespace, command.saga_id)
+        if self.gate.stage in ("open", "half-open"):
+            self.backlog.add(key, command.direction)
+        return key in self.backlog or self.backlog.has_more
+
+    # --- what comes back ---
+
+    def wanted(self) -> int:
+        """Return how many instances may come back now: enough to keep the workers busy, no more than the gate lets."""
+        if self._stopping or not self.backlog.size or self.gate.is_shut(self._queue.length + self.returning):
+            return 0
+        if not self.gate.breaker.is_closed and self.gate.stage == "half-open":
+            return 1
+        # No more than `send` lets in besides a backlog: who came back must not be sent away again.
+        room = self._width
+        pace = self.gate.pace
+        if pace is not None:
+            room = min(room, int(pace * AHEAD.total_seconds()) + 1)
+        return max(0, room - self._queue.length - self.returning)
+
+    def pause(self) -> timedelta | None:
+        """Return how long it takes until this lane must be looked at again; None: not before news come."""
+        if self._stopping or not (self._queue.length or self.backlog.size):
+            return None
+        kinds = self._queue.kinds() or ["do"]
+        waits = [obstacle[1] for kind in kinds if (obstacle := self.gate.obstacle(kind)) is not None]
+        return min(waits) if waits else NOW if self.wanted() else None
+
+    async def stop(self) -> None:
+        """Cancel what is on its way; it is outstanding and will be sent again by whoever opens the store next."""
+        self._stopping = True
+        self._queue = LaneQueue()
+        workers = list(self._workers)
+        for task in workers:
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        try:
+            await self._transport.close()
+        except Exception:  # the other lanes and the store are still to be closed
+            log.exception("transport of %s could not be closed", self.name)
+
+
+def _same(one: SendCommand, other: SendCommand) -> bool:
+    return one.command_id == other.command_id and one.attempt == other.attempt
