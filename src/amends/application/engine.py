@@ -133,17 +133,20 @@ class Engine:
             due=self._due,
             on_stop=self._fail,
         )
-        self.entrance = Entrance(
+        self.entrance = self._entered()
+        self.sharing = self._shared(store, canonical, most_waiting)
+
+    def _entered(self) -> Entrance:
+        return Entrance(
             live=self._live,
             handover=self._handover,
             shards=self.shards,
             loader=self._loader,
-            registry=registry,
+            registry=self._registry,
             check_running=self.check_running,
             bring_in=self._instance,
             submit=self._submit,
         )
-        self.sharing = self._shared(store, canonical, most_waiting)
 
     def _shared(self, store: EventStore, canonical: Canonical, most_waiting: int) -> Sharing | None:
         if not isinstance(store, SharedStore):
