@@ -9,7 +9,7 @@ It does not: ask the store, or wait (`patience`, `writer` and `timers` do).
 
 import asyncio
 import logging
-from collections.abc import Hashable, Iterator
+from collections.abc import Generator, Hashable
 from contextlib import contextmanager
 from typing import Final
 
@@ -60,7 +60,7 @@ class Availability:
         self._waiting.discard(who)
 
     @contextmanager
-    def watched(self, who: Hashable) -> Iterator[None]:
+    def watched(self, who: Hashable) -> Generator[None]:
         """Have it noticed when what happens inside takes long: a server may be there and not answer."""
         slow = asyncio.get_running_loop().call_later(SLOW, self._slow, who)
         try:
