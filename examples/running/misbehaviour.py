@@ -27,6 +27,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler as NextHandler, Middleware
 
 from amends.participant import Command, Database, Refused
+from amends.participant.database import SqliteHandler
 from amends.participant.handlers import Act, Handler, Result
 from amends.participant.http import problem
 from amends.participant.sqlite_ledger import write_transaction
@@ -67,13 +68,15 @@ def order_misbehaviour(connection: sqlite3.Connection, ordered: Misbehave) -> No
     )
 
 
-def declining(handlers: Mapping[str, Handler], *, codes: Mapping[str, str]) -> Mapping[str, Handler]:
+def declining(
+    handlers: Mapping[str, SqliteHandler], *, codes: Mapping[str, str]
+) -> Mapping[str, SqliteHandler]:
     """The same handlers, each of which refuses with its code a command that was declined."""
     return {name: _declining(handler, codes[name]) for name, handler in handlers.items()}
 
 
-def _declining(handler: Handler, code: str) -> Handler:
-    def read(payload: object) -> Act:
+def _declining(handler: SqliteHandler, code: str) -> SqliteHandler:
+    def read(payload: object) -> Act[sqlite3.Connection, Result]:
         act = handler.read(payload)
 
         def act_or_decline(connection: sqlite3.Connection, command: Command) -> Result:

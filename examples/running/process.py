@@ -24,7 +24,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from aiohttp import web
 
-from amends.participant import Database, Handler, strict_json
+from amends.participant import Database, strict_json
+from amends.participant.database import SqliteHandler
 from amends.participant.http import participant_application, problem
 from amends.participant.sqlite_ledger import create_ledger, write_transaction
 from examples.running import misbehaviour
@@ -52,7 +53,7 @@ class Service(Generic[S]):
     schema: str
     seed: type[S]
     plant: Callable[[sqlite3.Connection, S], None]
-    handlers: Mapping[str, Handler]
+    handlers: Mapping[str, SqliteHandler]
     declined: Mapping[str, str]
     state: Callable[[sqlite3.Connection], Mapping[str, object]]
     routes: Routes = field(default=_no_routes)

@@ -15,6 +15,7 @@ from amends.adapters.local import Handler, LocalTransport, Refuse
 from amends.core.effect import SendCommand
 from amends.ports.transport import Transport
 from amends.testing.transport_suite import Connect, Done, No, Participant, Received, Trouble
+from tests.adapters.kafka.participant import kafka
 
 
 @asynccontextmanager
@@ -95,4 +96,4 @@ def _problem(status: int, document: dict[str, str]) -> web.Response:
     return web.Response(status=status, body=body, content_type="application/problem+json")
 
 
-CONNECTIONS: dict[str, Connect] = {"local": local, "http": http}
+CONNECTIONS: dict[str, Connect] = {"local": local, "http": http, "kafka": kafka}

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from amends.participant import Command, Direction, Handler, Refused, Succeeded, do, undo, undo_only
-from amends.participant.database import connect
+from amends.participant import Command, Direction, Refused, Succeeded, do, undo, undo_only
+from amends.participant.database import SqliteHandler, connect
 from amends.participant.handlers import handlers
 from amends.participant.sqlite_ledger import create_ledger, receive
 
@@ -80,7 +80,7 @@ def killing(place: str, path: Path) -> None:
     print(answer.outcome, answer.body.decode())
 
 
-def handler(name: str) -> Handler:
+def handler(name: str) -> SqliteHandler:
     return HANDLERS[name]
 
 

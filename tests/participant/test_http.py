@@ -10,7 +10,8 @@ from aiohttp import ClientSession, test_utils
 
 from amends.participant import Database
 from amends.participant.database import connect
-from amends.participant.http import LARGEST_BODY, participant_application
+from amends.participant.http import participant_application
+from amends.participant.http_answer import LARGEST_BODY
 from tests.participant.counter import HANDLERS, effects, prepare
 
 HEADERS = {

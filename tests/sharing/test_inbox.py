@@ -76,6 +76,7 @@ BAD: tuple[tuple[str, str, bytes], ...] = (
     ("o-3", "start", b'{"saga": "fulfil", "version": 1, "data": {"amount": "ten"}}'),
     ("o-4", "start", b'{"version": 1}'),
     ("o-5", "start", b"[1, 2]"),
+    (" x", "start", b'{"saga": "fulfil", "version": 1, "data": {}}'),
     ("o-6", "dance", b"{}"),
     ("o-7", "signal", b'{"signal": "go"}'),
     ("o-8", "resolve", b'{"by": "me", "reason": "x", "step": "pay"}'),
@@ -96,6 +97,7 @@ async def test_what_cannot_be_taken_is_parked_with_the_reason_and_harms_nobody(a
         assert "nobody-knows-it" in parked["o-1"]
         assert "version 7" in parked["o-2"]
         assert "amount" in parked["o-3"]
+        assert "saga id ' x'" in parked[" x"]
         assert "no saga 'o-7'" in parked["o-7"]
         assert sharing(amends).receiver.in_hand == 0
 

@@ -63,6 +63,18 @@ async def test_a_killed_process_is_taken_over_within_its_lease(address: Address)
         await all_ended(other, address)
 
 
+async def test_who_opens_after_a_crash_need_not_wait_for_the_lease(address: Address) -> None:
+    """The server knows that the session of the dead one is gone."""
+    async with process(address.schema, lease=300) as one:
+        await begun(one)
+        one.send(signal.SIGKILL)
+        await one.gone()
+    async with process(address.schema, lease=300) as other:
+        assert await other.held() == 64
+        other.tell("gate")
+        await all_ended(other, address)
+
+
 async def test_a_process_that_is_told_to_end_hands_over_in_less_than_a_second(address: Address) -> None:
     async with process(address.schema) as one, process(address.schema) as other:
         await shares([32, 32], one, other)

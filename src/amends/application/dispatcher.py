@@ -70,7 +70,7 @@ class Dispatcher:
 
         It is in flight until it is answered, unless it was set aside. No binding is a fault of configuration.
         """
-        lane = self.lane_of(command)
+        lane = self._own.get(command.saga, self._lanes).get(command.participant)
         if lane is None:
             self._unbound(command)
         if lane is None or lane.send(command):

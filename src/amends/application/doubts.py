@@ -45,7 +45,7 @@ class Doubts:
         """`told` is told what was found, or how the attempt failed."""
         self._lane_of = dispatcher.lane_of
         lanes = dispatcher.lanes.values()
-        self._somebody_knows = any(
+        self.are_possible = any(
             isinstance(each, Knows) and each.knows for each in (lane.transport for lane in lanes)
         )
         self._told = told
@@ -58,7 +58,7 @@ class Doubts:
         `state` is the one before the decision, in which they are in flight. What a person or a callback brings is
         taken as it is, and so is what was asked already.
         """
-        if not self._somebody_knows or ask.is_settled or ask.waiter is not None:
+        if ask.is_settled or ask.waiter is not None:
             return NOTHING
         found: set[str] = set()
         for event in decision.events:

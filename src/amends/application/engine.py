@@ -35,7 +35,7 @@ from amends.application.instance import Ask, Instance
 from amends.application.lane import Lane
 from amends.application.live import Live
 from amends.application.loader import Loader
-from amends.application.own_index import SharedIndex, WholeIndex
+from amends.application.own_index import OwnIndex, SharedIndex, WholeIndex
 from amends.application.recovery import Recovery
 from amends.application.refusals import report
 from amends.application.registry import Registry
@@ -93,31 +93,19 @@ class Engine:
         """Join the roles; nothing runs before `open`."""
         self._registry = registry
         self._store = store
-        self._open_within = open_within
         self._clock = clock
-        self._loader = Loader(store, registry)
+        self._loader = Loader(store, registry, open_within=open_within)
         self.availability = self._loader.availability
         self._loading: set[asyncio.Task[None]] = set()
         self._is_opened = False
-        self._stopped: Exception | None = NotRunning(
-            "the orchestrator is not open; use `async with Orchestrator(...)`"
-        )
+        not_open = "the orchestrator is not open; use `async with Orchestrator(...)`"
+        self._stopped: Exception | None = NotRunning(not_open)
         self.shards = Shards(is_shared=isinstance(store, SharedStore))
         self._writer = Writer(store, on_stop=self._fail, availability=self.availability)
         index = (
             SharedIndex(store, store, self.shards) if isinstance(store, SharedStore) else WholeIndex(store)
         )
-        self._dispatcher = Dispatcher(
-            transports,
-            width=lane_width,
-            clock=clock,
-            protections=protections,
-            deliver=self._answered,
-            set_aside=self._set_aside,
-            bring_back=self._bring_back,
-            index=index,
-            patience=self._loader.patience,
-        )
+        self._dispatcher = self._lanes(transports, lane_width, protections, index)
         self._doubts = Doubts(self._dispatcher, partial(self._answered, is_settled=True))
         self._live = Live(
             most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room
@@ -133,19 +121,35 @@ class Engine:
             due=self._due,
             on_stop=self._fail,
         )
-        self.entrance = self._entered()
-        self.sharing = self._shared(store, canonical, most_waiting)
-
-    def _entered(self) -> Entrance:
-        return Entrance(
+        self.entrance = Entrance(
             live=self._live,
             handover=self._handover,
             shards=self.shards,
             loader=self._loader,
-            registry=self._registry,
+            registry=registry,
             check_running=self.check_running,
             bring_in=self._instance,
             submit=self._submit,
+        )
+        self.sharing = self._shared(store, canonical, most_waiting)
+
+    def _lanes(
+        self,
+        transports: dict[str, Transport],
+        width: int,
+        protections: Mapping[str, Protection],
+        index: OwnIndex,
+    ) -> Dispatcher:
+        return Dispatcher(
+            transports,
+            width=width,
+            clock=self._clock,
+            protections=protections,
+            deliver=self._answered,
+            set_aside=self._set_aside,
+            bring_back=self._bring_back,
+            index=index,
+            patience=self._loader.patience,
         )
 
     def _shared(self, store: EventStore, canonical: Canonical, most_waiting: int) -> Sharing | None:
@@ -190,12 +194,11 @@ class Engine:
     async def open(self) -> None:
         """Open the store, begin to write, and send what is outstanding again, beside new work.
 
-        Raises:
-            DefinitionChanged: an open instance was begun on another definition of the same name and version.
+        Raises: what the loader raises when it opens.
         """
         if self._is_opened:
             raise NotRunning("an orchestrator is opened once; make a new one")
-        await self._loader.open(self._open_within)
+        await self._loader.open()
         self._is_opened = True
         self._stopped = None
         self._writer.start()
@@ -256,6 +259,9 @@ class Engine:
     def _bring_in(self, key: StreamKey) -> None:
         if self.shards.holds(key):
             self._instance(key)
+        else:
+            # Its shard went meanwhile: the place is free.
+            self._live.room.let_in()
 
     def _submit(self, instance: Instance, ask: Ask) -> None:
         self._live.wake(instance)
@@ -294,7 +300,7 @@ class Engine:
         elif ask.lane is not None:
             trigger = Recover(self._dispatcher.resend(instance, now, ask.lane))
         decision = decide(plan, instance.state, trigger, now)
-        if doubted := self._doubts.raised_by(instance.state, decision, ask):
+        if self._doubts.are_possible and (doubted := self._doubts.raised_by(instance.state, decision, ask)):
             held |= doubted
             decision = decide(plan, instance.state, Tick(held) if is_tick else Recover(NOTHING), now)
         if decision.events:
@@ -306,8 +312,9 @@ class Engine:
             index = change_with(instance, decision, timer_fired=is_tick, held=held)
             self._store_decision(instance, ask, decision, index, now)
             return
-        if is_tick:
-            self._look_at_row(instance, held)
+        if is_tick and is_early(instance, now):
+            # No timer was due although the row said so, and it has not moved meanwhile.
+            self._reindex(instance, corrected(instance.state, held))
         self._acknowledge(instance, ask)
 
     def _failed(self, instance: Instance, ask: Ask, error: BaseException) -> None:
@@ -440,11 +447,6 @@ class Engine:
         self._submit(instance, Ask(Tick()))
         return True
 
-    def _look_at_row(self, instance: Instance, held: frozenset[str]) -> None:
-        """No timer was due although the row said so: correct it, unless it has moved meanwhile."""
-        if is_early(instance, self._clock.now()):
-            self._reindex(instance, corrected(instance.state, held))
-
     def _reindex(self, instance: Instance, change: SetIndex) -> None:
         """Correct the index row; until that is done the instance holds still, so that no newer row is overwritten."""
 
@@ -492,4 +494,7 @@ class Engine:
         instance.refuse(asks, error)
         if any(type(ask.trigger) is Tick for ask in asks):
             self._reindex(instance, PARKED)
-        self._live.leave(instance)
+        if instance.leaving and not instance.busy:
+            self._handover.finish(instance)
+        else:
+            self._live.leave(instance)

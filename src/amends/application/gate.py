@@ -55,6 +55,7 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True):
 
 STANDARD: Final = Protection()
 AGAIN: Final[dict[Direction, Kind]] = {"do": "do again", "undo": "undo again"}
+FIRST: Final[dict[Kind, Kind]] = {"do again": "do", "undo again": "undo"}
 
 
 def kind_of(command: SendCommand) -> Kind:
@@ -74,12 +75,19 @@ class Gate:
         self._limit = None if rate is None else Tokens(rate=rate, burst=max(1.0, rate / 10), now=now)
         do, undo = _tokens(protection.do_budget, now), _tokens(protection.undo_budget, now)
         self._retries: dict[Kind, Tokens] = {"do again": do, "undo again": undo}
-        self._firsts: dict[Kind, tuple[Tokens, float]] = {
-            "do": (do, protection.do_budget.share),
-            "undo": (undo, protection.undo_budget.share),
+        self._shares: dict[Kind, float] = {
+            "do again": protection.do_budget.share,
+            "undo again": protection.undo_budget.share,
         }
+        self._firsts: dict[Kind, int] = {"do": 0, "undo": 0}
+        """First attempts that no budget has been given its share of yet; a retry that asks is what needs it."""
         self.held: Counter[Obstacle] = Counter()
         """How many commands could not go at once, by what was in their way; for reading, the lane counts."""
+
+    @property
+    def is_free(self) -> bool:
+        """Tell whether nothing is in the way of a first attempt, whenever it comes."""
+        return self._limit is None and self.breaker.is_closed
 
     @property
     def stage(self) -> Stage:
@@ -108,9 +116,9 @@ class Gate:
 
     def obstacle(self, kind: Kind) -> tuple[Obstacle, timedelta] | None:
         """Return what keeps a command of this kind from going now, and for how long; None when it may go."""
-        budget = self._retries.get(kind)
-        if budget is None and self._limit is None and self.breaker.is_closed:
+        if kind not in self._retries and self.is_free:
             return None
+        budget = self._budget(kind)
         now = self._clock.now()
         waits: list[tuple[Obstacle, timedelta]] = [("breaker", self.breaker.wait(now))]
         if self._limit is not None:
@@ -122,18 +130,30 @@ class Gate:
 
     def begin(self, kind: Kind) -> Permit:
         """Let a command go that nothing keeps."""
-        first = self._firsts.get(kind)
-        if first is not None:
-            budget, share = first
-            budget.give(share)
-            if self._limit is None and self.breaker.is_closed:
+        if kind in self._firsts:
+            self._firsts[kind] += 1
+            if self.is_free:
                 return self.breaker.epoch
         now = self._clock.now()
         if self._limit is not None:
             self._limit.take(now)
-        if first is None:
-            self._retries[kind].take(now)
+        budget = self._budget(kind)
+        if budget is not None:
+            budget.take(now)
         return self.breaker.begin(now)
+
+    def begin_first_do(self) -> Permit:
+        """Let the first attempt of a do go while the gate `is_free`."""
+        self._firsts["do"] += 1
+        return self.breaker.epoch
+
+    def _budget(self, kind: Kind) -> Tokens | None:
+        """Return the budget of a kind of retries, with its share of the first attempts; None: they have none."""
+        budget = self._retries.get(kind)
+        if budget is not None and self._firsts[first := FIRST[kind]]:
+            budget.give(self._shares[kind] * self._firsts[first])
+            self._firsts[first] = 0
+        return budget
 
     def settle(self, permit: Permit, command_id: str, answer: Answer | Accepted) -> bool:
         """Take notice of what a call came to; return whether the breaker opened for it."""

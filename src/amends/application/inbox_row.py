@@ -17,6 +17,7 @@ import msgspec
 from amends.application import errors
 from amends.application.instance import Ask
 from amends.application.registry import Registry
+from amends.application.saga_id import checked
 from amends.core import trigger as t
 from amends.core.codec import Unreadable
 from amends.core.effect import Direction
@@ -111,6 +112,7 @@ def ask_of(row: InboxRow, registry: Registry, canonical: Canonical) -> Ask:
         BadRow: it cannot be read.
         NoSuchSaga: it starts one that this process does not have.
         DataUnfit: it starts one with data that do not fit.
+        SagaIdInvalid: it starts one with an id that cannot be one.
     """
     try:
         return _ask_of(row, registry, canonical)
@@ -122,6 +124,7 @@ def _ask_of(row: InboxRow, registry: Registry, canonical: Canonical) -> Ask:
     match row.kind:
         case "start":
             start = msgspec.json.decode(row.body, type=StartRow)
+            checked(row.key.saga_id)
             plan = registry.named(start.saga, start.version)
             try:
                 data = canonical(plan.decoders[""](bytes(start.data)))

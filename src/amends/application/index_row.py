@@ -29,7 +29,7 @@ def change_with(
     state = decision.state
     if state.final:
         return RemoveIndex()
-    wake_at = _wake_at(state, held)
+    wake_at = _wake_at(state, held) if held else state.wake_at
     outstanding = bool(decision.commands) or bool(state.outstanding())
     if instance.indexed and not timer_fired and instance.index_outstanding >= outstanding:
         known = instance.index_wake_at

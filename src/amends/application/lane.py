@@ -18,6 +18,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+import msgspec
+
 from amends.application.backlog import Backlog
 from amends.application.breakers import NOW, Permit
 from amends.application.gate import Gate, Kind, Obstacle, kind_of
@@ -44,7 +46,7 @@ class Ways(NamedTuple):
     """When the lane may send again has changed."""
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """What a worker has on its way."""
 
     command: SendCommand
@@ -58,6 +60,7 @@ class Lane:
         """Carry at most `width` commands at a time."""
         self.name = name
         self.gate = gate
+        self._breaker = gate.breaker
         self.backlog = Backlog()
         self.returning = 0
         """How many instances are being brought back for this lane."""
@@ -107,7 +110,7 @@ class Lane:
             return True
         # Behind those who wait outside nobody is let in before them, beyond what keeps the workers busy.
         crowded = self.backlog.size > 0 and self._queue.length >= self._width
-        is_shut = not self.gate.breaker.is_closed and self.gate.is_shut(self._queue.length)
+        is_shut = not self._breaker.is_closed and self.gate.is_shut(self._queue.length)
         if is_shut:
             self.gate.held["breaker"] += 1
         if crowded or is_shut:
@@ -204,14 +207,23 @@ class Lane:
             self._blocked.pop(kind, None)
         return self.gate.begin(kind)
 
+    def _next(self) -> Call | None:
+        """Return the next command that may go, with its permit."""
+        if self.gate.is_free and not self._blocked:
+            command = self._queue.take_first_do()
+            if command is not None:
+                return Call(command, self.gate.begin_first_do())
+        command = self._queue.take(self._may_go)
+        return None if command is None else Call(command, self._begin(command))
+
     async def _work(self) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a worker runs as a task")
         while True:
-            while (command := self._queue.take(self._may_go)) is not None:
-                permit = self._begin(command)
-                self._workers[task] = Call(command, permit)
+            while (call := self._next()) is not None:
+                command, permit = call.command, call.permit
+                self._workers[task] = call
                 if self._queue.length < self._width and self.backlog.size:
                     self._ways.news()
                 try:
@@ -219,7 +231,10 @@ class Lane:
                 except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  the saga must go on
                     answer = self._raised(command, error, task)
                 self._workers[task] = None
-                self._settle(permit, command, answer)
+                if self._breaker.is_closed and not isinstance(answer, Failed):
+                    self._breaker.answered(permit)
+                else:
+                    self._settle(permit, command, answer)
                 self._ways.deliver(command, answer)
             # A call that would not be cancelled ends here when its lane was stopped meanwhile.
             if self._stopping:
@@ -239,10 +254,10 @@ class Lane:
 
     def _settle(self, permit: Permit, command: SendCommand, answer: Answer | Accepted) -> None:
         """Tell the gate what a call came to; when that opened it, memory is for others."""
-        closed = self.gate.breaker.is_closed
+        closed = self._breaker.is_closed
         if self.gate.settle(permit, command.command_id, answer):
             self._opened(answer)
-        elif not closed and not self.gate.breaker.probing:
+        elif not closed and not self._breaker.probing:
             self._ways.news()
 
     def _opened(self, answer: Answer | Accepted) -> None:

@@ -26,12 +26,14 @@ class LaneQueue:
         self._kinds: dict[Kind, OrderedDict[tuple[str, int], SendCommand]] = {
             kind: OrderedDict() for kind in KINDS["do"]
         }
+        self._dos = self._kinds["do"]
         self.length = 0
         self._turn: Direction = "undo"
 
     def add(self, command: SendCommand) -> None:
         """Queue `command` behind those of its kind."""
-        kind = self._kinds[kind_of(command)]
+        is_plain = command.attempt == 1 and command.direction == "do"
+        kind = self._dos if is_plain else self._kinds[kind_of(command)]
         attempt = (command.command_id, command.attempt)
         if attempt not in kind:
             self.length += 1
@@ -44,6 +46,13 @@ class LaneQueue:
     def count(self, kind: Kind) -> int:
         """Return how many commands of a kind there are."""
         return len(self._kinds[kind])
+
+    def take_first_do(self) -> SendCommand | None:
+        """Return the next command where only first attempts of dos wait, and forget it: the usual case."""
+        if not self.length or len(self._dos) != self.length:
+            return None
+        self.length -= 1
+        return self._dos.popitem(last=False)[1]
 
     def take(self, may_go: Callable[[Kind], bool]) -> SendCommand | None:
         """Return the next command that may go, and forget it; None when none may."""

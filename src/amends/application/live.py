@@ -19,6 +19,8 @@ class Live:
         """Begin empty; `make_room` is told when somebody is kept waiting."""
         self._instances: dict[StreamKey, Instance] = {}
         self._resting: set[StreamKey] = set()
+        self.get = self._instances.get
+        """Return an instance, if it is in memory."""
         self.room = Room(
             self._instances,
             most_live=most_live,
@@ -32,10 +34,6 @@ class Live:
 
     def __contains__(self, key: StreamKey) -> bool:
         return key in self._instances
-
-    def get(self, key: StreamKey) -> Instance | None:
-        """Return an instance, if it is in memory."""
-        return self._instances.get(key)
 
     def __iter__(self) -> Iterator[Instance]:
         return iter(self._instances.values())
@@ -53,7 +51,8 @@ class Live:
 
     def wake(self, instance: Instance) -> None:
         """Take notice that an instance has something to do."""
-        self._resting.discard(instance.key)
+        if self._resting:
+            self._resting.discard(instance.key)
 
     def leave(self, instance: Instance) -> None:
         """Let an instance that only waits leave memory, and let somebody in who waits for room."""

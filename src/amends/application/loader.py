@@ -20,22 +20,25 @@ from amends.ports import EventStore, StreamKey
 class Loader:
     """Reads one store."""
 
-    def __init__(self, store: EventStore, registry: Registry) -> None:
-        """Fold from `store` what runs on the definitions of `registry`."""
+    def __init__(
+        self, store: EventStore, registry: Registry, *, open_within: timedelta = timedelta(0)
+    ) -> None:
+        """Fold from `store` what runs on the definitions of `registry`; opening waits `open_within` for it."""
+        self._open_within = open_within
         self._store = store
         self._registry = registry
         self.availability = Availability()
         self.patience = Patience(self.availability)
 
-    async def open(self, within: timedelta) -> None:
-        """Open the store, waiting for one that is away `within` this time.
+    async def open(self) -> None:
+        """Open the store, waiting for one that is away.
 
         Raises:
             DefinitionChanged: an open instance was begun on another definition of the same name and version.
             StoreError: the store cannot be used.
         """
         opening = partial(open_checked, self._store, self._registry.plans)
-        await self.patience.ask(opening, within=within.total_seconds())
+        await self.patience.ask(opening, within=self._open_within.total_seconds())
 
     async def fold(self, key: StreamKey) -> State:
         """Return the state of an instance; that before the first event when there is none.

@@ -109,6 +109,7 @@ class Receiver:
         return len(rows)
 
     async def _run(self) -> None:
+        is_broken = False
         while True:
             self._wake.clear()
             try:
@@ -116,7 +117,12 @@ class Receiver:
             except StoreError as error:
                 self._availability.missed("inbox", error)
                 found = 0
+            except Exception:
+                if not is_broken:
+                    log.exception("the inbox cannot be looked after")
+                is_broken, found = True, 0
             else:
+                is_broken = False
                 if self._availability.is_away:
                     self._availability.answered("inbox")
             if not found:

@@ -105,25 +105,27 @@ class Sender:
             await self._posting.wait()
             self._posting.clear()
             while batch := self._outgoing[:LARGEST_BATCH]:
-                numbers = await self._patiently(partial(self._store.inbox().numbers, len(batch)))
-                await self._put(list(zip(numbers, batch, strict=True)))
+                try:
+                    await self._put(batch)
+                except Exception as error:
+                    log.exception("%d triggers cannot be sent to other processes", len(batch))
+                    for sent in batch:
+                        refuse(sent.ask.waiter, AmendsError(f"saga {sent.key.saga_id!r}: {error}"))
                 del self._outgoing[: len(batch)]
 
-    async def _put(self, batch: list[tuple[int, Sent]]) -> None:
+    async def _put(self, batch: list[Sent]) -> None:
+        inbox = self._store.inbox()
+        numbers = await self._patiently(partial(inbox.numbers, len(batch)))
         rows = [
             InboxRow(number, sent.key, *row_of(sent.ask), is_awaited=sent.ask.waiter is not None)
-            for number, sent in batch
+            for number, sent in zip(numbers, batch, strict=True)
         ]
-        try:
-            await self._patiently(lambda: self._store.inbox().put(rows))
-        except Exception as error:
-            log.exception("%d triggers cannot be sent to other processes", len(batch))
-            for _number, sent in batch:
-                refuse(sent.ask.waiter, AmendsError(f"saga {sent.key.saga_id!r}: {error}"))
-        else:
-            # Not before it is known that they are there: until then an answer is what keeps them from being put again.
-            self._awaited.update({number: sent for number, sent in batch if sent.ask.waiter is not None})
-            self._answered.set()
+        await self._patiently(partial(inbox.put, rows))
+        # Not before it is known that they are there: until then an answer is what keeps them from being put again.
+        self._awaited.update(
+            (number, sent) for number, sent in zip(numbers, batch, strict=True) if sent.ask.waiter is not None
+        )
+        self._answered.set()
 
     async def _patiently(self, question: Callable[[], Awaitable[T]]) -> T:
         """Return what the store answers, however long it is away or full."""

@@ -47,13 +47,13 @@ class Timers:
         *,
         due: Callable[[OpenInstance], bool],
         on_stop: Callable[[Exception], None],
-        availability: Availability,
+        availability: Availability | None = None,
     ) -> None:
         """Tell `due` of each index row whose time has come; it answers whether that was news to it.
 
         `on_stop` is told why, should looking become impossible, `availability` of outages.
         """
-        self._availability = availability
+        self._availability = availability or Availability()
         self._index = index
         self._clock = clock
         self._due = due
@@ -133,15 +133,16 @@ class Timers:
         return len(rows), news
 
     async def _write_corrections(self) -> None:
-        while self._corrections:
-            key, (change, done) = self._corrections.popitem()
+        while corrections := self._corrections:
+            key, (change, done) = corrections.popitem()
             try:
                 await self._index.reindex(key, change)
-            except StoreFenced:
-                done()
-                raise
             except BaseException:
-                self._corrections.setdefault(key, (change, done))
+                if self._corrections is corrections:
+                    corrections.setdefault(key, (change, done))
+                else:
+                    # Abandoned meanwhile with all the others.
+                    done()
                 raise
             done()
 

@@ -1,10 +1,10 @@
-"""A command as a participant receives it, and the two answers that it may give.
+"""A command as a participant receives it, and the answers that it may give.
 
 Rules:
 - The command id is opaque: equal ids mean the same command, nothing is read out of it.
 - A do and its undo are joined by their pair: (namespace, saga id, step path).
 - `Succeeded` means that the effect is there; `Refused` is a business no and means that nothing was done. Whatever else
-  happens (an exception, no answer at all) is no answer, and the command comes again.
+  happens (an exception, no answer at all) is no answer, and the command comes again. `Later` is no answer yet.
 - What cannot be read for certain raises `BadMessage` with one line that names the header or the place in the body.
 
 Does not do: decide (barrier), speak HTTP (http), know which commands a service has (handlers).
@@ -60,6 +60,11 @@ class Refused:
 
     code: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """It has begun, and the answer comes later: by `conclude`, in the transaction that ends it. For a do only."""
 
 
 @dataclass(frozen=True, slots=True)

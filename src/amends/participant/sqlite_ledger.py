@@ -18,31 +18,22 @@ from contextlib import contextmanager
 from amends.participant.barrier import Answer, Remembered, Standing, State, admit
 from amends.participant.handlers import Act, Result
 from amends.participant.message import Command, Pair, Refused
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS amends_command (
-    command_id  TEXT PRIMARY KEY,
-    fingerprint TEXT NOT NULL,
-    outcome     TEXT NOT NULL CHECK (outcome IN ('succeeded', 'refused')),
-    body        BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS amends_pair (
-    namespace   TEXT NOT NULL,
-    saga_id     TEXT NOT NULL,
-    step        TEXT NOT NULL,
-    state       TEXT NOT NULL CHECK (state IN ('refused', 'done', 'undone')),
-    command_id  TEXT NOT NULL REFERENCES amends_command (command_id),
-    PRIMARY KEY (namespace, saga_id, step)
-) STRICT, WITHOUT ROWID;
-"""
-
-_RECALL = "SELECT fingerprint, outcome, body FROM amends_command WHERE command_id = ?"
-_STANDING = "SELECT state, command_id FROM amends_pair WHERE namespace = ? AND saga_id = ? AND step = ?"
-_REMEMBER_COMMAND = "INSERT INTO amends_command (command_id, fingerprint, outcome, body) VALUES (?, ?, ?, ?)"
-_REMEMBER_PAIR = """
-INSERT INTO amends_pair (namespace, saga_id, step, state, command_id) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (namespace, saga_id, step) DO UPDATE SET state = excluded.state, command_id = excluded.command_id
-"""
+from amends.participant.statements import (
+    READ_PAIR,
+    RECALL_COMMAND,
+    REMEMBER_COMMAND,
+    REMEMBER_PAIR,
+    SETTLE_COMMAND,
+    SETTLE_PAIR,
+    SQLITE_SCHEMA,
+    of_command,
+    of_pair,
+    of_settled,
+    of_settlement,
+    of_state,
+    remembered_of,
+    standing_of,
+)
 
 
 class TransactionDenied(RuntimeError):
@@ -50,44 +41,39 @@ class TransactionDenied(RuntimeError):
 
 
 class SqliteLedger:
-    """The barrier's three operations on a connection that is in a transaction."""
+    """The barrier's operations on a connection that is in a transaction."""
 
     def __init__(self, *, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    def claim(self, pair: Pair) -> Standing:
+        """What is known of this pair; the transaction alone may write since its beginning."""
+        return standing_of(self._connection.execute(READ_PAIR.named, of_pair(pair)).fetchone())
+
     def recall(self, command_id: str) -> Remembered | None:
         """The answer that this command got, if it was here before."""
-        row = self._connection.execute(_RECALL, (command_id,)).fetchone()
-        if row is None:
-            return None
-        return Remembered(fingerprint=row[0], answer=Answer(outcome=row[1], body=row[2]))
-
-    def standing(self, pair: Pair) -> Standing:
-        """What is known of this pair."""
-        row = self._connection.execute(_STANDING, (pair.namespace, pair.saga_id, pair.step)).fetchone()
-        return (
-            Standing(state="unseen", command_id=None)
-            if row is None
-            else Standing(state=row[0], command_id=row[1])
-        )
+        found = self._connection.execute(RECALL_COMMAND.named, {"command_id": command_id})
+        return remembered_of(found.fetchone())
 
     def remember(self, command: Command, answer: Answer, state: State) -> None:
         """Keep the command's answer and the pair's new state."""
-        self._connection.execute(
-            _REMEMBER_COMMAND, (command.command_id, command.fingerprint, answer.outcome, answer.body)
-        )
-        pair = command.pair
-        self._connection.execute(
-            _REMEMBER_PAIR, (pair.namespace, pair.saga_id, pair.step, state, command.command_id)
-        )
+        self._connection.execute(REMEMBER_COMMAND.named, of_command(command, answer))
+        self._connection.execute(REMEMBER_PAIR.named, of_state(command, state))
+
+    def settle(self, pair: Pair, command_id: str, answer: Answer, state: State) -> None:
+        """Change the answer of a command that was to be answered later, and the pair's state."""
+        self._connection.execute(SETTLE_COMMAND.named, of_settlement(command_id, answer))
+        self._connection.execute(SETTLE_PAIR.named, of_settled(pair, state))
 
 
 def create_ledger(connection: sqlite3.Connection) -> None:
     """Make the barrier's two tables, unless they are there."""
-    connection.executescript(SCHEMA)
+    connection.executescript(SQLITE_SCHEMA)
 
 
-def receive(connection: sqlite3.Connection, command: Command, act: Act, *, needs_do: bool) -> Answer:
+def receive(
+    connection: sqlite3.Connection, command: Command, act: Act[sqlite3.Connection, Result], *, needs_do: bool
+) -> Answer:
     """Execute the command once, whoever delivers it how often; the answer is durable when this returns."""
     with write_transaction(connection):
         return admit(
@@ -114,7 +100,9 @@ def write_transaction(connection: sqlite3.Connection) -> Generator[None]:
         raise
 
 
-def _act_within(connection: sqlite3.Connection, command: Command, act: Act) -> Result:
+def _act_within(
+    connection: sqlite3.Connection, command: Command, act: Act[sqlite3.Connection, Result]
+) -> Result:
     connection.execute("SAVEPOINT amends_act")
     result = _act_guarded(connection, command, act)
     if isinstance(result, Refused):
@@ -123,7 +111,9 @@ def _act_within(connection: sqlite3.Connection, command: Command, act: Act) -> R
     return result
 
 
-def _act_guarded(connection: sqlite3.Connection, command: Command, act: Act) -> Result:
+def _act_guarded(
+    connection: sqlite3.Connection, command: Command, act: Act[sqlite3.Connection, Result]
+) -> Result:
     connection.set_authorizer(_deny_transactions)
     try:
         return act(connection, command)

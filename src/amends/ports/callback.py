@@ -28,6 +28,8 @@ class CallbackReply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     direction: Direction
     round: int
     answer: Succeeded | Refused | Failed
+    attempt: int = 0
+    """Which attempt is answered; 0: not said, the one in flight is meant. Only a failure needs it."""
 
 
 Deliver: TypeAlias = Callable[[CallbackReply], Awaitable[Verdict]]

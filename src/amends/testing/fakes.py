@@ -251,14 +251,21 @@ class MemoryLedger:
         """The answer that this command got."""
         return self._commands.get(command_id)
 
-    def standing(self, pair: Pair) -> Standing:
-        """What is known of this pair."""
+    def claim(self, pair: Pair) -> Standing:
+        """What is known of this pair; nobody else asks, for nothing here is awaited."""
         return self._pairs.get(pair, Standing(state="unseen", command_id=None))
 
     def remember(self, command: Command, answer: Answer, state: State) -> None:
         """Keep both."""
         self._commands[command.command_id] = Remembered(fingerprint=command.fingerprint, answer=answer)
         self._pairs[command.pair] = Standing(state=state, command_id=command.command_id)
+
+    def settle(self, pair: Pair, command_id: str, answer: Answer, state: State) -> None:
+        """Change both."""
+        self._commands[command_id] = Remembered(
+            fingerprint=self._commands[command_id].fingerprint, answer=answer
+        )
+        self._pairs[pair] = Standing(state=state, command_id=command_id)
 
 
 def _call(command: SendCommand) -> str:

@@ -1,8 +1,7 @@
 """The event store in PostgreSQL 15 or newer: durable to the last acknowledged commit, on a server of its own.
 
 Rules: one operation, one file in `queries/`; the tables are built by `migrations/`, forward only, in a schema of their
-own; one process at a time holds them. It does not: spread a store over several processes, or work through a pooler that
-gives each transaction another session.
+own; several processes may share them. It does not: work through a pooler that gives each transaction another session.
 """
 
 from amends.adapters.postgres.address import Address

@@ -136,14 +136,11 @@ async def _opened(link: Link, address: Address, *, is_again: bool) -> HeldSessio
     facts = await facts_of(link, address)
     if facts.is_read_only:
         raise _not_writable(address, is_again=is_again)
-    if facts.is_built:
-        await check_applied(link, address)
+    up_to_date = facts.is_built and await is_complete(link, address)
     if facts.schema is None:
         await make_schema(link)
         facts = await facts_of(link, address)
-    applied: list[str] = []
-    if not facts.is_built or not await is_complete(link, address):
-        applied = await _migrated(link, address, facts)
+    applied = [] if up_to_date else await _migrated(link, address, facts)
     await _share_hold(link, address, facts)
     # Nobody migrates any more; somebody may have, while the hold was waited for.
     await check_applied(link, address)

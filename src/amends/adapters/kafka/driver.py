@@ -1,0 +1,227 @@
+"""The driver, aiokafka, as far as it is used: typed here, for it is annotated in part only.
+
+Rules: nothing else imports it. What may come of asking a broker is one of `DRIVER_ERRORS`; which of them means what is
+said by the names below. It does not: add behaviour.
+"""
+
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol, cast
+
+import aiokafka  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+import aiokafka.abc  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+import aiokafka.admin  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+import aiokafka.errors  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+
+from amends.ports.intake import Record
+
+_driver: Final[Any] = aiokafka
+_admin: Final[Any] = aiokafka.admin
+_errors: Final[Any] = aiokafka.errors
+_listener: Final[Any] = aiokafka.abc.ConsumerRebalanceListener
+
+DRIVER_ERRORS: Final[tuple[type[Exception], ...]] = (OSError, _errors.KafkaError)
+"""All that may come of asking a broker."""
+TOO_LARGE: Final[tuple[type[Exception], ...]] = (
+    _errors.MessageSizeTooLargeError,
+    _errors.RecordListTooLargeError,
+)
+"""The record is longer than the broker, or this client, takes."""
+NOT_ALLOWED: Final[tuple[type[Exception], ...]] = (
+    _errors.TopicAuthorizationFailedError,
+    _errors.GroupAuthorizationFailedError,
+    _errors.ClusterAuthorizationFailedError,
+)
+NO_TOPIC: Final[tuple[type[Exception], ...]] = (
+    _errors.UnknownTopicOrPartitionError,
+    _errors.InvalidTopicError,
+)
+NOT_OURS: Final[tuple[type[Exception], ...]] = (
+    _errors.CommitFailedError,
+    _errors.IllegalStateError,
+    _errors.IllegalGenerationError,
+    _errors.UnknownMemberIdError,
+    _errors.RebalanceInProgressError,
+)
+"""An offset belongs to somebody else by now: whoever reads there hands the record over again."""
+
+
+class Security(NamedTuple):
+    """How brokers are spoken to."""
+
+    protocol: str = "PLAINTEXT"
+    mechanism: str = "PLAIN"
+    username: str | None = None
+    password: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of every client."""
+        tls = ssl.create_default_context() if self.protocol.endswith("SSL") else None
+        return {
+            "security_protocol": self.protocol,
+            "sasl_mechanism": self.mechanism,
+            "sasl_plain_username": self.username,
+            "sasl_plain_password": self.password,
+            "ssl_context": tls,
+        }
+
+
+class Address(NamedTuple):
+    """Where the brokers are, and as whom they are asked."""
+
+    servers: tuple[str, ...]
+    client_id: str = "amends"
+    security: Security = Security()
+
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of every client."""
+        return {
+            "bootstrap_servers": list(self.servers),
+            "client_id": self.client_id,
+            **self.security.options(),
+        }
+
+
+class Partition(NamedTuple):
+    topic: str
+    partition: int
+
+
+class Producer(Protocol):
+    """Writes records."""
+
+    async def start(self) -> None: ...
+
+    async def send(
+        self,
+        topic: str,
+        value: bytes | None = None,
+        key: bytes | None = None,
+        *,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: Sequence[tuple[str, bytes]] | None = None,
+    ) -> Awaitable[object]: ...
+
+    async def flush(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class Consumer(Protocol):
+    """Reads records as a member of a group."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+def producer(address: Address, *, longest: int, within: float) -> Producer:
+    """Make a producer whose records are acknowledged by all replicas; `within` is in seconds."""
+    made: Any = _driver.AIOKafkaProducer(
+        acks="all",
+        max_request_size=longest,
+        request_timeout_ms=int(within * 1000),
+        retry_backoff_ms=50,
+        **address.options(),
+    )
+    return cast("Producer", made)
+
+
+def consumer(address: Address, *, group: str, session: float) -> Consumer:
+    """Make a consumer that begins at the earliest record that is not committed; it never commits by itself."""
+    made: Any = _driver.AIOKafkaConsumer(
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        session_timeout_ms=int(session * 1000),
+        heartbeat_interval_ms=int(session * 1000 / 4),
+        rebalance_timeout_ms=int(session * 1000),
+        max_poll_interval_ms=1_800_000,
+        fetch_max_wait_ms=100,
+        metadata_max_age_ms=10_000,
+        **address.options(),
+    )
+    return cast("Consumer", made)
+
+
+Changed = Callable[[Sequence[Partition]], Awaitable[None]]
+
+
+def subscribe(reader: Consumer, topics: Iterable[str], *, assigned: Changed, revoked: Changed) -> None:
+    """Ask for a share of `topics`' partitions; the two are told which come and which go."""
+
+    class Listener(_listener):  # type: ignore[misc]  # the driver wants an object of its own class
+        async def on_partitions_assigned(self, assigned_now: Iterable[Any]) -> None:
+            await assigned([Partition(each.topic, each.partition) for each in assigned_now])
+
+        async def on_partitions_revoked(self, revoked_now: Iterable[Any]) -> None:
+            await revoked([Partition(each.topic, each.partition) for each in revoked_now])
+
+    client: Any = reader
+    client.subscribe(topics=list(topics), listener=Listener())
+
+
+async def fetch(reader: Consumer, partition: Partition, *, most: int, within: float) -> Sequence[Record]:
+    """Return the next records of a partition; none when none come in time."""
+    client: Any = reader
+    place = _driver.TopicPartition(*partition)
+    found = await client.getmany(place, timeout_ms=int(within * 1000), max_records=most)
+    return [_record(each) for each in found.get(place, ())]
+
+
+async def commit(reader: Consumer, offsets: Mapping[Partition, int]) -> None:
+    """Note up to where partitions are taken: the offset of the next record."""
+    client: Any = reader
+    await client.commit({_driver.TopicPartition(*partition): offset for partition, offset in offsets.items()})
+
+
+def _record(found: Any) -> Record:
+    return Record(
+        topic=found.topic,
+        partition=found.partition,
+        offset=found.offset,
+        timestamp_ms=found.timestamp,
+        key=found.key,
+        value=found.value,
+        headers=tuple((name, b"" if value is None else value) for name, value in found.headers),
+    )
+
+
+async def make_topics(address: Address, topics: Iterable[str], *, partitions: int, replicas: int) -> None:
+    """Make those of `topics` that are not there; -1 leaves partitions or replicas to the broker.
+
+    Raises:
+        Exception: one of `DRIVER_ERRORS`; those that could be made are.
+    """
+    client: Any = _admin.AIOKafkaAdminClient(**address.options())
+    await client.start()
+    try:
+        missing = sorted(set(topics) - set(await client.list_topics()))
+        if not missing:
+            return
+        made = await client.create_topics([_admin.NewTopic(name, partitions, replicas) for name in missing])
+        for _name, code, *_text in made.topic_errors:
+            error: Any = _errors.for_code(code)
+            if code and error is not _errors.TopicAlreadyExistsError:
+                raise error(_name)
+    finally:
+        await client.close()
+
+
+async def behind(address: Address, group: str) -> dict[Partition, int]:
+    """Return by how many records a group is behind, by partition; it is read at once from the broker."""
+    client: Any = _admin.AIOKafkaAdminClient(**address.options())
+    reader: Any = _driver.AIOKafkaConsumer(**address.options())
+    await client.start()
+    await reader.start()
+    try:
+        committed = await client.list_consumer_group_offsets(group)
+        ends = await reader.end_offsets(list(committed))
+        return {
+            Partition(place.topic, place.partition): max(ends[place] - found.offset, 0)
+            for place, found in committed.items()
+        }
+    finally:
+        await reader.stop()
+        await client.close()

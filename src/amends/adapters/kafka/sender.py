@@ -1,0 +1,142 @@
+"""The way out: records to a broker, acknowledged by all replicas, or waited for.
+
+Rules
+- `publish` returns when the record is durable at the broker. A broker that is away, a topic that is not there and a
+  permission that is missing are waited for, with growing pauses, and shown as `trouble`: nothing is lost by waiting,
+  and what could not be sent is still outstanding in the store.
+- Only a record that is too large fails: no waiting makes it smaller.
+- One connection serves any number of transports; it is opened by the first record, and closed by whoever made it.
+- A record may be written twice (a lost acknowledgement); those of one partition keep their order.
+It does not: know what a record means.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from amends.adapters.kafka import driver
+from amends.adapters.kafka.contract import Headers
+from amends.wire.excerpt import excerpt
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class TooLarge(Exception):
+    """The record is longer than the broker takes."""
+
+
+class Trouble:
+    """What is wrong with a way to a broker; said once when it begins and once when it ends."""
+
+    def __init__(self, what: str) -> None:
+        """Begin well."""
+        self._what = what
+        self.text = ""
+
+    def begins(self, text: str) -> None:
+        """Note what is wrong now."""
+        if not self.text:
+            _log.warning("%s waits: %s", self._what, text)
+        self.text = text
+
+    def ends(self) -> None:
+        """Note that all is well."""
+        if self.text:
+            self.text = ""
+            _log.warning("%s goes on", self._what)
+
+
+def told(error: Exception, *, about: str) -> str:
+    """Return what a driver's error means, for an operator."""
+    match error:
+        case _ if isinstance(error, driver.NOT_ALLOWED):
+            return f"not allowed: {about}"
+        case _ if isinstance(error, driver.NO_TOPIC):
+            return f"there is no topic for this, or no broker: {about}"
+        case _:
+            return excerpt(f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+class KafkaSender:
+    """Writes to one cluster."""
+
+    def __init__(
+        self,
+        address: driver.Address,
+        *,
+        longest: int = 1 << 20,
+        within: float = 5.0,
+        make: Callable[..., driver.Producer] = driver.producer,
+    ) -> None:
+        """`longest` is a record's size in bytes, `within` how many seconds one try may take."""
+        self._address = address
+        self._longest = longest
+        self._within = within
+        self._make = make
+        self._producer: driver.Producer | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+        self._trouble = Trouble(f"writing to {', '.join(address.servers)}")
+
+    @property
+    def address(self) -> driver.Address:
+        """Where the records go."""
+        return self._address
+
+    @property
+    def trouble(self) -> str:
+        """What keeps records from being written just now; empty when nothing does."""
+        return self._trouble.text
+
+    async def publish(self, topic: str, *, key: bytes | None, value: bytes, headers: Headers) -> None:
+        """Write one record and wait until it is durable, however long that takes.
+
+        Raises:
+            TooLarge: no broker will take it.
+            ConnectionError: this sender was closed.
+        """
+        pause = 0.0
+        while True:
+            try:
+                await (await self._written(topic, key, value, headers))
+            except driver.TOO_LARGE as error:
+                raise TooLarge(f"{len(value)} bytes are more than the broker takes") from error
+            except driver.DRIVER_ERRORS as error:
+                if self._closed:
+                    raise ConnectionError("the connection to Kafka is closed") from error
+                self._trouble.begins(told(error, about=f"write to {topic}"))
+                pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                await asyncio.sleep(pause)
+            else:
+                self._trouble.ends()
+                return
+
+    async def _written(
+        self, topic: str, key: bytes | None, value: bytes, headers: Headers
+    ) -> Awaitable[object]:
+        producer = self._producer or await self._opened()
+        return await producer.send(topic, value, key, headers=headers)
+
+    async def _opened(self) -> driver.Producer:
+        async with self._opening:
+            if self._closed:
+                raise ConnectionError("the connection to Kafka is closed")
+            if self._producer is None:
+                made = self._make(self._address, longest=self._longest, within=self._within)
+                try:
+                    await made.start()
+                except BaseException:
+                    await made.stop()
+                    raise
+                self._producer = made
+            return self._producer
+
+    async def close(self) -> None:
+        """Close the connection. Closing twice is harmless."""
+        self._closed = True
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()

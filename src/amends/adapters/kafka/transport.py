@@ -1,0 +1,73 @@
+"""The native Kafka transport: a command is a record on the participant's topic, its answer a record on another.
+
+Rules
+- ``PARTICIPANT.commands``, key = saga id, the payload's bytes as they are; who it is about stands in headers, and
+  `ce_id` is the command id, the same for every attempt.
+- Written durably is accepted: the answer comes through the intake. Until then the command is outstanding, and the
+  step's timeout counts, as with a 202 over HTTP.
+- A record that is too large for the broker is refused with `payload-too-large`: nothing was sent, and sending it again
+  will not help.
+It does not: read answers (`intake.py`), retry what was written, or look into payloads.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from amends.adapters.kafka.contract import command_headers
+from amends.adapters.kafka.sender import KafkaSender, TooLarge
+from amends.core.effect import SendCommand
+from amends.core.outcome import Accepted, Answer, Failed, Fault, Refused
+from amends.ports.transport import Binding
+from amends.wire.excerpt import excerpt
+
+PAYLOAD_TOO_LARGE = "payload-too-large"
+
+
+def system_now() -> datetime:
+    """Return the machine's time in UTC."""
+    return datetime.now(UTC)
+
+
+class KafkaTransport:
+    """One participant that reads its commands from `topic` and answers on `reply_to`."""
+
+    def __init__(
+        self, sender: KafkaSender, topic: str, *, reply_to: str, now: Callable[[], datetime] = system_now
+    ) -> None:
+        self._sender = sender
+        self._topic = topic
+        self._reply_to = reply_to
+        self._now = now
+
+    @property
+    def binding(self) -> Binding:
+        """Where commands go."""
+        return Binding("kafka", self._topic)
+
+    @property
+    def trouble(self) -> str:
+        """What keeps commands from being sent just now."""
+        return self._sender.trouble
+
+    async def send(self, command: SendCommand) -> Answer | Accepted:
+        """Write `command` once; its answer comes through the intake."""
+        failed = await written(self._sender, self._topic, command, reply_to=self._reply_to, now=self._now())
+        return Accepted() if failed is None else failed
+
+    async def close(self) -> None:
+        """The sender is closed by whoever made it."""
+
+
+async def written(
+    sender: KafkaSender, topic: str, command: SendCommand, *, reply_to: str | None, now: datetime
+) -> Answer | None:
+    """Write one attempt's record; return what it came to instead, if it could not be written."""
+    try:
+        headers = command_headers(command, reply_to=reply_to, now=now)
+        await sender.publish(topic, key=command.saga_id.encode(), value=command.payload, headers=headers)
+    except TooLarge as error:
+        return Refused(PAYLOAD_TOO_LARGE, f"{topic}: {error}")
+    except Exception as error:  # noqa: BLE001 - the port's rule: whatever happens is an answer
+        fault: Fault = "configuration" if isinstance(error, ValueError) else "transient"
+        return Failed(f"the command cannot be written to {topic}: {excerpt(str(error))}", fault)
+    return None

@@ -1,0 +1,236 @@
+"""A participant over Apache Kafka: reads `<participant>.commands`, executes through the barrier, writes the replies.
+
+    participant = KafkaParticipant(name="inventory", servers=["localhost:9092"], handlers=COMMANDS, database=database)
+    await participant.run()
+
+Rules:
+- The order is always: commit in the database, reply acknowledged by all replicas, offset committed. What a crash leaves
+  is read again, and the barrier gives the same answer.
+- Commands of one saga are executed one after the other, those of different sagas beside one another, `width` at a time.
+- A partition is never blocked by what it carries: what fails is answered with `failed`, and the orchestrator sends the
+  next attempt. A record that does not say which command it is cannot be answered: it is logged, given to `park`, and
+  passed over.
+- A do that answers later has no reply now; the orchestrator's next attempt finds its answer.
+- While the broker is away `run` waits; a reply is tried until the broker has it.
+
+Does not do: create topics, decide (barrier), retry a handler.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+import aiokafka  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+import aiokafka.errors  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+
+from amends.participant.barrier import LATER, CommandIdReused, answer_of
+from amends.participant.execution import CommandDatabase, DatabaseAway
+from amends.participant.handlers import Handler, PayloadUnfit
+from amends.participant.kafka_message import (
+    Envelope,
+    NotForUs,
+    Reply,
+    Unexecutable,
+    answered,
+    failed,
+    read_envelope,
+)
+from amends.participant.message import BadMessage, Refused
+
+LARGEST_REPLY: Final = 1024 * 1024
+ROOM_FOR_HEADERS: Final = 64 * 1024
+MOST_AT_ONCE: Final = 200
+"""Records that are read before their offsets are committed."""
+LOOK_AROUND: Final = 200
+"""Milliseconds after which a reader that finds nothing looks whether it shall stop."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+
+S = TypeVar("S")
+R = TypeVar("R")
+Park: TypeAlias = Callable[[Any, str], Awaitable[None]]
+"""What a service does with a record that cannot be answered, and why it cannot."""
+
+_driver: Final[Any] = aiokafka
+_errors: Final[Any] = aiokafka.errors
+_NOT_OURS: Final[tuple[type[Exception], ...]] = (
+    _errors.CommitFailedError,
+    _errors.IllegalStateError,
+    _errors.IllegalGenerationError,
+    _errors.UnknownMemberIdError,
+    _errors.RebalanceInProgressError,
+)
+"""A partition belongs to another process by now, which reads again what was not committed."""
+
+_log = logging.getLogger(__name__)
+
+
+class KafkaParticipant(Generic[S, R]):
+    """One process of a participant. Several of one `group` share the partitions."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        servers: Sequence[str],
+        handlers: Mapping[str, Handler[S, R]],
+        database: CommandDatabase[S, R],
+        topic: str | None = None,
+        group: str | None = None,
+        width: int = 10,
+        park: Park | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`topic` is `{name}.commands` and `group` is `name`, where nothing else is said.
+
+        `options` go to both of aiokafka's clients: security, client id.
+        """
+        self._source = f"/participants/{name}"
+        self._topic = topic or f"{name}.commands"
+        self._group = group or name
+        self._handlers, self._database = handlers, database
+        self._width = asyncio.Semaphore(width)
+        self._park = park
+        self._options = {"bootstrap_servers": list(servers), **(options or {})}
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let `run` finish what it has begun, and return."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Execute commands until `stop`; cancelling loses nothing either."""
+        producer = await self._started(self._producer)
+        try:
+            consumer = await self._started(self._consumer)
+            try:
+                while consumer is not None and producer is not None and not self._stopping.is_set():
+                    await self._serve_some(consumer, producer)
+            finally:
+                await _ended(consumer)
+        finally:
+            await _ended(producer)
+
+    def _producer(self) -> Any:
+        longest = LARGEST_REPLY + ROOM_FOR_HEADERS
+        return _driver.AIOKafkaProducer(acks="all", max_request_size=longest, **self._options)
+
+    def _consumer(self) -> Any:
+        return _driver.AIOKafkaConsumer(
+            self._topic,
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_interval_ms=1_800_000,
+            **self._options,
+        )
+
+    async def _started(self, make: Callable[[], Any]) -> Any:
+        """A client that has found its broker, however long that takes; none when it shall stop before."""
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            client = make()
+            try:
+                await client.start()
+            except (OSError, _errors.KafkaConnectionError) as error:
+                await client.stop()
+                _log.warning("waiting for Kafka: %s", error)
+                await self._pause(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            except BaseException:
+                await client.stop()
+                raise
+            else:
+                return client
+        return None
+
+    async def _pause(self, seconds: float) -> None:
+        waiting = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({waiting}, timeout=seconds)
+        waiting.cancel()
+
+    async def _serve_some(self, consumer: Any, producer: Any) -> None:
+        found = await consumer.getmany(timeout_ms=LOOK_AROUND, max_records=MOST_AT_ONCE)
+        if not found:
+            return
+        by_saga: defaultdict[tuple[str, int, bytes | None], list[Any]] = defaultdict(list)
+        for partition, records in found.items():
+            for record in records:
+                by_saga[partition.topic, partition.partition, record.key].append(record)
+        async with asyncio.TaskGroup() as group:
+            for records in by_saga.values():
+                group.create_task(self._serve_in_order(records, producer))
+        try:
+            await consumer.commit({partition: records[-1].offset + 1 for partition, records in found.items()})
+        except _NOT_OURS:
+            _log.info(
+                "%s: partitions went to another process before their offsets were committed", self._topic
+            )
+
+    async def _serve_in_order(self, records: Sequence[Any], producer: Any) -> None:
+        for record in records:
+            async with self._width:
+                reply = await self._reply_to(record)
+            if reply is not None:
+                await self._write(producer, reply)
+
+    async def _reply_to(self, record: Any) -> Reply | None:
+        try:
+            envelope = read_envelope(headers=record.headers, key=record.key, value=record.value)
+        except NotForUs:
+            return None
+        except BadMessage as bad:
+            place = f"{record.topic}/{record.partition}/{record.offset}"
+            _log.warning("%s cannot be answered and is passed over: %s", place, bad)
+            if self._park is not None:
+                await self._park(record, str(bad))
+            return None
+        reply = await self._executed(envelope)
+        if reply is None:
+            return None
+        if len(reply.value) > LARGEST_REPLY:
+            reason = f"the reply is longer than {LARGEST_REPLY} bytes"
+            return failed(envelope, reason, "unreadable", source=self._source)
+        return reply
+
+    async def _executed(self, envelope: Envelope) -> Reply | None:
+        handler = self._handlers.get(envelope.name)
+        if handler is None:
+            reason = f"there is no command {envelope.name[:100]!r} here"
+            return failed(envelope, reason, "configuration", source=self._source)
+        try:
+            answer = await self._database.execute(envelope.command(), handler)
+        except PayloadUnfit as unfit:
+            refused = answer_of(Refused("invalid-payload", str(unfit)))
+            return answered(envelope, refused, source=self._source)
+        except (BadMessage, Unexecutable, CommandIdReused) as error:
+            _log.warning("%s: %s", envelope.name, error)
+            return failed(envelope, str(error), "configuration", source=self._source)
+        except DatabaseAway as away:
+            _log.warning("%s: the database cannot write: %s", envelope.name, away)
+            reason = "the database cannot write now; nothing was done"
+            return failed(envelope, reason, "transient", source=self._source)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, the sender gets an answer
+            _log.error("%s: the handler raised; nothing was done", envelope.name, exc_info=error)
+            reason = "the handler raised; nothing was done, the service's log says more"
+            return failed(envelope, reason, "transient", source=self._source)
+        return None if answer == LATER else answered(envelope, answer, source=self._source)
+
+    async def _write(self, producer: Any, reply: Reply) -> None:
+        """Write the reply, however long that takes: what it says is done already."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await producer.send_and_wait(reply.topic, reply.value, key=reply.key, headers=reply.headers)
+            except (OSError, _errors.KafkaError) as error:
+                _log.warning("a reply to %s waits: %s", reply.topic, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                return
+
+
+async def _ended(client: Any) -> None:
+    if client is not None:
+        await client.stop()
