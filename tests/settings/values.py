@@ -111,6 +111,7 @@ EDGES: dict[str, Edges] = {
     "database.pool-size": Edges(("1", "1000"), ("0", "1001")),
     "database.lease": Edges(("1s", "5m"), ("999ms", "301s")),
     "database.connect-timeout": Edges(("100ms", "5m"), ("99ms", "6m")),
+    "database.start-timeout": Edges(("0s", "1h"), ("-1s", "61m")),
     "redis.host": HOST,
     "redis.port": PORT,
     "redis.username": LINE,

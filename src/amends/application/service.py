@@ -76,7 +76,10 @@ class Service:
         self._incoming = incoming
         self._read_model = read_model
         store, namespace = orchestrator.store, orchestrator.namespace
-        self._follower = Follower(store, poll=POLL if orchestrator.engine.shards.is_shared else None)
+        engine = orchestrator.engine
+        self._follower = Follower(
+            store, poll=POLL if engine.shards.is_shared else None, availability=engine.availability
+        )
         self._meter = Meter(store)
         self._listeners: list[Listener] = [self._meter]
         if incoming is not None:
@@ -136,12 +139,21 @@ class Service:
     @property
     def is_ready(self) -> bool:
         """Tell whether sagas can be started and steered now."""
+        return self.why_not_ready is None
+
+    @property
+    def why_not_ready(self) -> str | None:
+        """Return why sagas cannot be started and steered now, without an address; None when they can."""
+        engine = self._orchestrator.engine
+        if reason := engine.availability.reason:
+            return reason
+        if self._opened is None:
+            return "the service is not open yet"
         try:
-            self._orchestrator.engine.check_running()
+            engine.check_running()
         except Exception:  # noqa: BLE001  whatever stopped it, it cannot be used
-            return False
-        sharing = self._orchestrator.engine.sharing
-        return self._opened is not None and not (sharing and sharing.leases.is_away)
+            return "the service has stopped; the log says why"
+        return None
 
     def gauges(self) -> Gauges:
         """Return how things stand now."""

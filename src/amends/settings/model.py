@@ -241,6 +241,11 @@ class Database:
     connect_timeout: timedelta = key(
         timedelta(seconds=5), duration("100ms", "5m"), "How long opening a connection may take (PostgreSQL)."
     )
+    start_timeout: timedelta = key(
+        timedelta(0),
+        duration("0s", "1h"),
+        "How long a database that is away is waited for at the start; after that the exit code is 1.",
+    )
     lease: timedelta = key(
         timedelta(seconds=5),
         duration("1s", "5m"),

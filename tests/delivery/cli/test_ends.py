@@ -392,7 +392,7 @@ def test_a_verb_imports_only_what_it_needs(refusing: str, verb: str) -> None:
     look = (
         "import sys; from amends.delivery.cli.app import run; "
         f"code = run({VERBS_THAT_ASK[verb]!r}); "
-        "print(code, sorted(m for m in ('aiohttp', 'rich', 'sqlite3', 'yaml', 'amends.delivery.bench', "
+        "print(code, sorted(m for m in ('aiohttp', 'httptools', 'rich', 'sqlite3', 'yaml', 'amends.delivery.bench', "
         "'amends.delivery.api', 'amends.settings') if m in sys.modules))"
     )
     ended = subprocess.run(

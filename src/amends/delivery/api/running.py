@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -84,15 +84,31 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
             options=_options(settings, shares),
         )
         server.listen(sockets)
-        async with service:
-            callbacks.deliver_to(service.orchestrator)
-            # Not before the store is ours: nothing is left beside a file that was refused.
-            server.open(Cursors(_cursor_key(settings)))
-            ready(url)
-            await going.wait()
+        async with AsyncExitStack() as opened:
+            if await _opened_before(going, service, opened):
+                callbacks.deliver_to(service.orchestrator)
+                # Not before the store is ours: nothing is left beside a file that was refused.
+                server.open(Cursors(_cursor_key(settings)))
+                ready(url)
+                await going.wait()
             _log.info("going down: waiting for what is in progress")
             await server.drain(settings.server.shutdown_timeout.total_seconds())
         _log.info("stopped")
+
+
+async def _opened_before(going: asyncio.Event, service: Service, stack: AsyncExitStack) -> bool:
+    """Open `service`, which may wait for its store; tell whether that was done before a signal came."""
+    opening = asyncio.create_task(stack.enter_async_context(service), name="amends-opening")
+    signalled = asyncio.create_task(going.wait(), name="amends-signal")
+    try:
+        await asyncio.wait({opening, signalled}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        signalled.cancel()
+        if not opening.done():
+            opening.cancel()
+    with suppress(asyncio.CancelledError):
+        await opening
+    return not opening.cancelled()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,6 +145,7 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
         defaults=Defaults(
             timeout=saga.step_timeout, retry=saga.retry.policy(), undo_retry=saga.undo_retry.policy()
         ),
+        open_within=settings.database.start_timeout,
     )
     coming = bootstrap.incoming(orchestrator, cluster, _parked(settings)) if cluster else None
     return bootstrap.service(orchestrator, read_model=read_model, incoming=coming), callbacks, answer

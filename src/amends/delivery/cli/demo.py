@@ -63,7 +63,7 @@ def _checkout() -> Path:
     root = Path(amends.__file__).resolve().parents[2]
     if not (root / "src" / "amends").is_dir() or not (root / "examples").is_dir():
         raise Unusable(NOT_HERE)
-    for module in ("aiohttp", "rich"):
+    for module in ("aiohttp", "httptools", "rich"):
         if importlib.util.find_spec(module) is None:
             raise Unusable(f'the demos need {module}: pip install "amends[server]"')
     return root

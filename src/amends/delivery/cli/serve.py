@@ -54,7 +54,7 @@ def serve(
     ] = None,
 ) -> int:
     """Run sagas as a service."""
-    for module in ("yaml", "aiohttp"):
+    for module in ("yaml", "aiohttp", "httptools"):
         if importlib.util.find_spec(module) is None:
             raise Unusable(f'serving needs {module}: pip install "amends[server]"')
     settings = _with_options(_settings(config), store=store, host=host, port=port)
