@@ -94,11 +94,11 @@ demo: $(STAMP) ## an order that fails half-way, and how it is undone
 bench: $(STAMP) ## measure the engine (BENCH_ARGS=--short for a quick look)
 	$(BIN)/amends bench $(BENCH_ARGS)
 	$(BIN)/amends bench --requests $(BENCH_ARGS)
+	$(BIN)/python -m bench.on_postgres $(BENCH_ARGS)
 
 .PHONY: crash
-crash: $(STAMP) ## the long campaign of kills and restarts (CRASH_ARGS=--short for a quick one)
-	$(BIN)/python -m tests.crash.campaign $(CRASH_ARGS)
-	$(BIN)/python -m tests.crash.restarts
+crash: $(STAMP) ## ten minutes of kills and outages (CRASH_ARGS=--short for three, CRASH_ARGS='--minutes 60' for more)
+	$(BIN)/python -m tests.crash $(CRASH_ARGS)
 
 .PHONY: lock
 lock: $(STAMP) ## pin anew what setup installs (LOCK_ARGS=--upgrade for newer versions)

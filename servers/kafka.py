@@ -9,6 +9,7 @@ Rules
   `AMENDS_SERVERS_CACHE`, by default .amends/servers; each must have the SHA-256 that stands in `kafka.txt`.
 - One node, broker and controller at once (KRaft), on loopback, one replica of everything, no authentication. Topics are
   made by whoever needs them, not by being named.
+- It takes records from any time, also from those that are to come: readers must stand that.
 - It is back soon after a SIGKILL: a session ends after two seconds, a group does not wait for more members.
 - What must be known to stop it stands in DIR, with its log.
 It does not: tune, secure, or touch a broker that it did not start.
@@ -58,6 +59,7 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+log.message.timestamp.after.max.ms=9223372036854775807
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=250
 """
@@ -109,7 +111,8 @@ def start(folder: Path, port: int | None = None) -> Server:
             return known
         classes = _classes()
         for attempt in range(TRIES):
-            kept = known is not None and attempt == 0
+            # A broker that was killed a moment ago may still have its ports.
+            kept = known is not None and attempt < TRIES - 1
             wanted = port or (known.port if known is not None and kept else _free_port())
             controller = known.controller_port if known is not None and kept else _free_port()
             server = Server(folder=str(folder), port=wanted, controller_port=controller)

@@ -96,8 +96,10 @@ class Server:
         return int(Path(self.data, "postmaster.pid").read_text(encoding="ascii").split()[0])
 
 
-def start(folder: Path, port: int | None = None) -> Server:
+def start(folder: Path, port: int | None = None, *, wal_segment_mebibytes: int = 16) -> Server:
     """Start the server of `folder`, making it when it is not there, and wait until it answers.
+
+    A server that is made now has segments of its log of this size: small ones where files are limited in size.
 
     Raises:
         Unable: there is no PostgreSQL to be had, or it does not start; the text says why.
@@ -110,7 +112,7 @@ def start(folder: Path, port: int | None = None) -> Server:
         if known is None or not (folder / "made").exists():
             _delete(known)
             known = None
-        server = known or _made(folder)
+        server = known or _made(folder, wal_segment_mebibytes)
         for attempt in range(TRIES):
             wanted = port or (server.port if known is not None and attempt == 0 else _free_port())
             server = Server(**{**asdict(server), "port": wanted})
@@ -171,7 +173,7 @@ def _keep(folder: Path, server: Server) -> None:
     file.write_text(json.dumps(asdict(server), indent=2), encoding="utf-8")
 
 
-def _made(folder: Path) -> Server:
+def _made(folder: Path, wal_segment_mebibytes: int) -> Server:
     """Make a new cluster: one role, one database, both `amends`."""
     data = tempfile.mkdtemp(prefix="amends-postgres-", dir=KEPT) if _account() else str(folder / "data")
     server = Server(
@@ -198,6 +200,7 @@ def _made(folder: Path) -> Server:
             "--no-locale",
             "--auth=trust",
             "--no-sync",
+            f"--wal-segsize={wal_segment_mebibytes}",
         )
     )
     _append(server, "postgresql.conf", CONFIGURATION.format(sockets=server.sockets))

@@ -45,6 +45,7 @@ EXAMPLE = Example(
     check=check,
     topics=TOPICS,
     before=made,
+    kafka=Path(__file__).with_name("kafka.yaml"),
 )
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Rules: what a demo is, `examples/running/main.py` says.
 """
 
 import sys
+from pathlib import Path
 
 from examples.order.cases import ORDERS, SEED, SERVICES
 from examples.order.checks import TOPICS, check
@@ -43,6 +44,7 @@ EXAMPLE = Example(
     check=check,
     topics=TOPICS,
     before=placed,
+    kafka=Path(__file__).with_name("kafka.yaml"),
 )
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ class Example(Generic[G, D]):
     case        the type of a line of `cases` (`Case[Order]`), whose file this is
     before      what to POST to the services before the saga starts
     tells       the signals of a case, sent by the orchestrator's process
+    kafka       the file that says on which topics all of it goes over Kafka, if it can
     witness     what the verdict needs beside the services' documents, from the sagas' store, which is closed by then
     """
 
@@ -98,6 +99,7 @@ class Example(Generic[G, D]):
     before: Callable[[G], Sequence[Post]] = nothing_before
     tells: Callable[[G], Sequence[Telling]] = nothing_told
     witness: Callable[[Path], Awaitable[States]] = nothing_witnessed
+    kafka: Path | None = None
 
     def id_of(self, case: Case[G]) -> str:
         """The case's business key, which is its saga's id."""

@@ -17,7 +17,7 @@ import contextlib
 import fcntl
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +44,7 @@ class _Running:
 
 
 class Fleet:
-    """The services of one directory; `services` gives the module of each by its name."""
+    """The services of one directory; `services` gives the module of each by its name, `arguments` go to all of them."""
 
     def __init__(
         self,
@@ -53,10 +53,12 @@ class Fleet:
         services: Mapping[str, str],
         seed: Path | None = None,
         ports: Mapping[str, int] | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         self._directory = directory
         self._services = services
         self._seed = seed
+        self._arguments = arguments
         self._ports: dict[str, int] = dict(ports or {})
         self._running: dict[str, _Running] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
@@ -170,6 +172,8 @@ class Fleet:
         command += ["--database", str(self._path(service, "db").resolve())]
         if self._seed is not None:
             command += ["--seed", str(self._seed.resolve())]
+        if self._arguments:
+            command += [*self._arguments, "--participant", service]
         return command
 
     async def _ready(self, service: str, process: asyncio.subprocess.Process) -> str:

@@ -2,6 +2,7 @@
 
     amends demo order                          from the source checkout
     amends demo order --json                   one JSON document, exit code 0 only if all is well
+    amends demo order --transport kafka        the same over a broker: topics carry commands and answers
 
     sys.exit(main(EXAMPLE))                    the whole of examples/NAME/demo.py, besides EXAMPLE
 
@@ -21,7 +22,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ from typing import Any
 import msgspec
 from aiohttp import ClientConnectionError, ClientSession
 
+from amends.adapters.kafka import Address, behind
+from examples.running.broker import broker
 from examples.running.cases import Case
 from examples.running.example import Example, States
 from examples.running.fleet import ROOT, DirectoryInUse, Fleet, NotReady
@@ -36,6 +40,7 @@ from examples.running.progress import Progress
 from examples.running.run_directory import INPUT, CannotUse, RunDirectory
 from examples.running.screen import Screen
 from examples.running.supervisor import STORE, Supervisor
+from examples.running.topics import bindings_of, group_of, topics_of
 
 DIRECTORY = ROOT / ".amends" / "demo"
 PATIENCE = 120.0
@@ -53,6 +58,7 @@ class Options:
     given: Path | None
     fresh: bool
     keep: bool
+    transport: str
 
 
 def main(example: Example[Any, Any], arguments: Sequence[str] | None = None) -> int:
@@ -79,17 +85,24 @@ def main(example: Example[Any, Any], arguments: Sequence[str] | None = None) -> 
 
 
 def _parse(example: Example[Any, Any], arguments: Sequence[str] | None) -> Options:
-    own = DIRECTORY / example.name
+    ways = ["http", "kafka"] if example.kafka is not None else ["http"]
     like = example.cases.relative_to(ROOT)
     parser = argparse.ArgumentParser(prog=f"amends demo {example.name}")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    parser.add_argument("--directory", type=Path, default=own, help="where the run keeps its files")
+    parser.add_argument("--directory", type=Path, help="where the run keeps its files")
     parser.add_argument("--input", type=Path, help=f"{example.noun}s of your own, like {like}")
     parser.add_argument("--fresh", action="store_true", help="do not go on with an interrupted run")
     parser.add_argument("--keep", action="store_true", help="put an earlier run's files aside")
+    parser.add_argument("--transport", choices=ways, default="http", help="how the services are spoken to")
     found = parser.parse_args(arguments)
+    name = example.name if found.transport == "http" else f"{example.name}-{found.transport}"
     return Options(
-        json=found.json, directory=found.directory, given=found.input, fresh=found.fresh, keep=found.keep
+        json=found.json,
+        directory=found.directory or DIRECTORY / name,
+        given=found.input,
+        fresh=found.fresh,
+        keep=found.keep,
+        transport=found.transport,
     )
 
 
@@ -102,13 +115,52 @@ async def _demo(example: Example[Any, Any], options: Options) -> int:
         demo = _Demo(example=example, options=options, directory=directory, screen=screen)
         is_new = demo.prepare()
         cases = demo.cases()
-        fleet = Fleet(directory=directory.path, services=example.services, seed=example.seed)
-        async with fleet, ClientSession() as session:
-            services = Services(fleet, session)
+        async with AsyncExitStack() as stack:
+            way = await _way(example, options, stack, is_new=is_new)
+            fleet = Fleet(
+                directory=directory.path,
+                services=example.services,
+                seed=example.seed,
+                arguments=way.arguments,
+            )
+            await stack.enter_async_context(fleet)
+            services = Services(fleet, await stack.enter_async_context(ClientSession()))
             if is_new:
                 await services.arrange(cases)
                 directory.begin()
-            return await demo.run(services, Progress(cases))
+            return await demo.run(services, Progress(cases), way)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """How the services are spoken to: over a broker, or none."""
+
+    broker: str | None = None
+    bindings: Path | None = None
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """For the services and the orchestrator."""
+        if self.broker is None:
+            return ()
+        return ("--kafka", self.broker, "--bindings", str(self.bindings))
+
+    async def caught_up(self, services: Collection[str]) -> None:
+        """Wait until the services have taken what was written to them: nobody may be waiting for their answer."""
+        if self.broker is None or self.bindings is None:
+            return
+        bindings = bindings_of(self.bindings)
+        for name in services:
+            wanted = list(topics_of(bindings, name))
+            while await behind(Address((self.broker,)), group_of(name), wanted):  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(PAUSE)
+
+
+async def _way(example: Example[Any, Any], options: Options, stack: AsyncExitStack, *, is_new: bool) -> _Way:
+    if options.transport == "http":
+        return _Way()
+    started = await stack.enter_async_context(broker(options.directory, is_new=is_new))
+    return _Way(broker=started, bindings=example.kafka)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +193,8 @@ class _Demo:
         """The run's own copy of its input, by the ids of the sagas."""
         path = self.directory.path / INPUT
         try:
-            return {self.example.id_of(case): case for case in self.example.load(path)}
+            way = self.options.transport
+            return {self.example.id_of(case): case.on(way) for case in self.example.load(path)}
         except (OSError, ValueError) as error:
             message = f"the run that was interrupted here cannot go on ({error}); --fresh begins a new one"
             raise CannotUse(" ".join(message.split())) from error
@@ -154,13 +207,14 @@ class _Demo:
         services = self.example.services
         self.screen.say(f"{self.example.noun}s go through {len(services)} services: {', '.join(services)}")
 
-    async def run(self, services: "Services", progress: Progress) -> int:
+    async def run(self, services: "Services", progress: Progress, way: _Way) -> int:
         """Bring the sagas to their end, then look whether all adds up."""
         example = self.example
         async with Supervisor(
             example=example.name,
             directory=self.directory.path,
             participants={name: services.fleet.commands(name) for name in example.services},
+            arguments=way.arguments,
             hear=progress.hear,
             say=self.screen.say,
         ) as supervisor:
@@ -169,6 +223,8 @@ class _Demo:
                     await services.ask(post.service, post.path, post.body)
                 supervisor.start(saga_id, case)
             await _first_of(progress.settled.wait(), self.screen.watch(progress), supervisor.keeping)
+        if progress.all_ended:
+            await way.caught_up(example.services)
         states = {name: msgspec.json.decode(await services.ask(name, "/state")) for name in example.services}
         states |= await example.witness(self.directory.path / STORE)
         return self._conclude(progress, states)

@@ -20,7 +20,7 @@ import signal
 import sqlite3
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 from aiohttp import web
@@ -96,8 +96,7 @@ def misbehaving(database: Database, *, key: str) -> Middleware:
     async def middleware(request: web.Request, handler: NextHandler) -> web.StreamResponse:
         if "command" not in request.match_info:
             return await handler(request)
-        ordered = await _ordered(request, database, key)
-        match ordered:
+        match await _ordered(request, database, key):
             case "unavailable", _:
                 return problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable, as the demo asked for")
             case "slow", seconds:
@@ -121,15 +120,25 @@ async def _ordered(request: web.Request, database: Database, key: str) -> tuple[
         payload = msgspec.json.decode(await request.read(), type=dict[str, object])
     except (msgspec.MsgspecError, web.HTTPException):
         return None
-    command = request.match_info["command"]
-    instance = payload.get(key)
-    if not isinstance(instance, str):
-        return None
+    name, instance = request.match_info["command"], payload.get(key)
     command_id = request.headers.get("Idempotency-Key", "")
     is_do = request.headers.get("Amends-Direction") == "do"
-    return await database.run(
-        lambda connection: _take(connection, command, instance, command_id, is_do=is_do)
-    )
+    return await _next(database, name, instance, command_id, is_do=is_do)
+
+
+async def ordered(database: Database, command: Command, *, key: str) -> tuple[How, float] | None:
+    """What is ordered for this delivery of a command, and for how many seconds; it counts as one of the times."""
+    instance = cast("dict[str, object]", command.payload).get(key)
+    is_do = command.direction == "do"
+    return await _next(database, command.name, instance, command.command_id, is_do=is_do)
+
+
+async def _next(
+    database: Database, name: str, instance: object, command_id: str, *, is_do: bool
+) -> tuple[How, float] | None:
+    if not isinstance(instance, str):
+        return None
+    return await database.run(lambda connection: _take(connection, name, instance, command_id, is_do=is_do))
 
 
 def _take(

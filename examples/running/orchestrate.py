@@ -31,9 +31,21 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from amends import ActRefused, Orchestrator, SagaConflict, SagaIdInvalid, SagaView, http, sqlite
+from amends import (
+    ActRefused,
+    Orchestrator,
+    SagaConflict,
+    SagaIdInvalid,
+    SagaUnknown,
+    SagaView,
+    bootstrap,
+    http,
+    sqlite,
+)
+from amends.application.service import Service
 from amends.ports import EventStore, StoreHeld, StreamKey
 from examples.running.example import Example, Telling, example_named
+from examples.running.topics import bindings_of
 
 LOOK = 0.1
 """Seconds between two looks at the sagas."""
@@ -92,11 +104,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--participant", action="append", default=[], metavar="NAME=URL", help="where commands go"
     )
+    parser.add_argument(
+        "--kafka", metavar="HOST:PORT", help="the broker: events start sagas, topics carry all"
+    )
+    parser.add_argument("--bindings", type=Path, help="the file that says on which topics")
     parsed = parser.parse_args(arguments)
     _die_with_parent()
-    participants = dict(pair.split("=", 1) for pair in parsed.participant)
     try:
-        asyncio.run(_serve(example_named(parsed.example), sqlite(parsed.store), participants))
+        asyncio.run(_serve(example_named(parsed.example), _Wanted(**vars(parsed))))
     except BrokenPipeError:
         return 1
     return 0
@@ -108,6 +123,28 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+@dataclass(kw_only=True)
+class _Wanted:
+    """The command line."""
+
+    example: str
+    store: Path
+    participant: list[str]
+    kafka: str | None
+    bindings: Path | None
+
+    def service(self, example: Example[Any, Any], store: EventStore) -> Service:
+        """The orchestrator, with its participants as they are bound."""
+        if self.kafka is None or self.bindings is None:
+            urls = dict(pair.split("=", 1) for pair in self.participant)
+            participants = {name: http(url) for name, url in urls.items()}
+            return Service(Orchestrator(sagas=[example.saga], store=store, participants=participants))
+        cluster = bootstrap.kafka([self.kafka], bindings_of(self.bindings), member="orchestrator")
+        orchestrator = Orchestrator(sagas=[example.saga], store=store, participants=cluster.transports)
+        parked = bootstrap.sqlite_parked(self.store.with_name(f"{self.store.name}.parked"))
+        return Service(orchestrator, incoming=bootstrap.incoming(orchestrator, cluster, parked))
+
+
 @dataclass
 class _Desk:
     """The orchestrator, and what is still open in it."""
@@ -115,6 +152,8 @@ class _Desk:
     example: Example[Any, Any]
     amends: Orchestrator
     store: EventStore
+    starts_sagas: bool
+    """Whether it starts them itself; else events do."""
     positions: dict[str, int] = field(default_factory=dict[str, int])
     untold: dict[str, list[Telling]] = field(default_factory=dict[str, list[Telling]])
 
@@ -122,6 +161,10 @@ class _Desk:
         example = self.example
         case = msgspec.json.decode(line, type=example.case)
         saga_id = example.id_of(case)
+        if not self.starts_sagas:
+            self.positions[saga_id] = 0
+            self.untold[saga_id] = [*example.tells(case.given)]
+            return
         try:
             view = await self.amends.start(example.saga, example.data(case.given), saga_id=saga_id)
         except (ActRefused, SagaConflict, SagaIdInvalid) as refused:
@@ -145,7 +188,10 @@ class _Desk:
     async def look(self) -> None:
         """Report each saga that has moved since the last look."""
         for saga_id, position in list(self.positions.items()):
-            view = await self.amends.get(saga_id)
+            try:
+                view = await self.amends.get(saga_id)
+            except SagaUnknown:
+                continue
             if view.position == position:
                 continue
             await self.tell(view)
@@ -177,20 +223,17 @@ def _report(report: Report) -> None:
     sys.stdout.buffer.flush()
 
 
-async def _serve(example: Example[Any, Any], store: EventStore, participants: dict[str, str]) -> None:
+async def _serve(example: Example[Any, Any], wanted: _Wanted) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     # Ctrl-C reaches the whole foreground group; the parent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    orchestrator = Orchestrator(
-        sagas=[example.saga],
-        store=store,
-        participants={name: http(url) for name, url in participants.items()},
-    )
+    store = sqlite(wanted.store)
+    service = wanted.service(example, store)
     async with AsyncExitStack() as stack:
-        await _open(orchestrator, stack)
+        await _open(service, stack)
         _report(Ready())
-        desk = _Desk(example, orchestrator, store)
+        desk = _Desk(example, service.orchestrator, store, starts_sagas=wanted.kafka is None)
         duties = (_take_all(desk), _look_on(desk), ended.wait())
         tasks = {asyncio.ensure_future(duty) for duty in duties}
         done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -201,13 +244,13 @@ async def _serve(example: Example[Any, Any], store: EventStore, participants: di
             task.result()
 
 
-async def _open(orchestrator: Orchestrator, stack: AsyncExitStack) -> None:
+async def _open(service: Service, stack: AsyncExitStack) -> None:
     """Open the store, once its former holder has let go of it."""
     clock = asyncio.get_running_loop().time
     latest = clock() + PATIENCE
     while True:
         try:
-            await stack.enter_async_context(orchestrator)
+            await stack.enter_async_context(service)
             return
         except StoreHeld:
             if clock() > latest:

@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler as NextHandler, Middleware
 
 from amends.participant import Database, strict_json
 from amends.participant.database import SqliteHandler
@@ -30,6 +31,7 @@ from amends.participant.http import participant_application, problem
 from amends.participant.sqlite_ledger import create_ledger, write_transaction
 from examples.running import misbehaviour
 from examples.running.seed import load_seed
+from examples.running.topics import TopicService, bindings_of
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -57,6 +59,8 @@ class Service(Generic[S]):
     declined: Mapping[str, str]
     state: Callable[[sqlite3.Connection], Mapping[str, object]]
     routes: Routes = field(default=_no_routes)
+    creates: str = ""
+    """The path that makes what sagas are started for; over Kafka an event says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,9 @@ class Arguments:
     database: Path
     seed: Path | None
     with_parent: bool
+    kafka: str | None = None
+    bindings: Path | None = None
+    participant: str = ""
 
 
 def run(service: Service[Any], arguments: Sequence[str] | None = None) -> int:
@@ -98,8 +105,10 @@ def _parse(service: Service[Any], arguments: Sequence[str]) -> Arguments:
     )
     parser.add_argument("--seed", type=Path, help="JSON with what a new database begins with")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
-    found = parser.parse_args(arguments)
-    return Arguments(port=found.port, database=found.database, seed=found.seed, with_parent=found.with_parent)
+    parser.add_argument("--kafka", metavar="HOST:PORT", help="the broker from which commands come as well")
+    parser.add_argument("--bindings", type=Path, help="the file that says on which topics")
+    parser.add_argument("--participant", default="", help="the name of this service there")
+    return Arguments(**vars(parser.parse_args(arguments)))
 
 
 def prepare(connection: sqlite3.Connection, service: Service[S], seed: S) -> None:
@@ -155,9 +164,15 @@ async def _serve(service: Service[Any], database: Database, arguments: Arguments
         loop.add_signal_handler(number, ended.set)
     if arguments.with_parent:
         loop.add_reader(sys.stdin.fileno(), lambda: _on_input(ended))
-    runner = web.AppRunner(application_of(service, database), access_log=None, shutdown_timeout=0.1)
+    application = application_of(service, database)
+    topics = _topic_service(service, database, arguments)
+    if topics is not None:
+        application.middlewares.append(_announcing(topics, service.creates))
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
+        if topics is not None:
+            await topics.start()
         await web.TCPSite(runner, "127.0.0.1", arguments.port).start()
         print(f"ready http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
         await ended.wait()
@@ -166,7 +181,38 @@ async def _serve(service: Service[Any], database: Database, arguments: Arguments
         return 2
     finally:
         await runner.cleanup()
+        if topics is not None:
+            await topics.stop()
     return 0
+
+
+def _topic_service(service: Service[Any], database: Database, arguments: Arguments) -> "TopicService | None":
+    """The same commands from topics, if there is a broker."""
+    if arguments.kafka is None or arguments.bindings is None:
+        return None
+    return TopicService(
+        name=arguments.participant,
+        key=service.key,
+        broker=arguments.kafka,
+        bindings=bindings_of(arguments.bindings),
+        handlers=misbehaviour.declining(service.handlers, codes=service.declined),
+        database=database,
+    )
+
+
+def _announcing(topics: TopicService, path: str) -> Middleware:
+    """Say what came to be on the topic that starts sagas, before its maker is answered: who is not, asks again."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: NextHandler) -> web.StreamResponse:
+        response = await handler(request)
+        if request.method == "POST" and request.path == path and response.status < HTTPStatus.BAD_REQUEST:
+            (start,) = topics.bindings.starts
+            event = msgspec.json.decode(await request.read(), type=dict[str, object])
+            await topics.publish(start, str(event[start.saga_id]), event)
+        return response
+
+    return middleware
 
 
 def _on_input(ended: asyncio.Event) -> None:

@@ -17,7 +17,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -44,12 +44,14 @@ class Supervisor:
         example: str,
         directory: Path,
         participants: Mapping[str, str],
+        arguments: Sequence[str] = (),
         hear: Callable[[SagaSeen | NotStarted], None],
         say: Callable[[str], None],
     ) -> None:
         self._example = example
         self._directory = directory
         self._participants = participants
+        self._arguments = arguments
         self._hear = hear
         self._say = say
         self._lines: dict[str, bytes] = {}
@@ -105,6 +107,7 @@ class Supervisor:
         command += ["--store", str((self._directory / STORE).resolve())]
         for name, url in self._participants.items():
             command += ["--participant", f"{name}={url}"]
+        command += self._arguments
         with (self._directory / LOG).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *command,

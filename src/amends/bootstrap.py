@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from amends.adapters.local.refuse import Refuse
+from amends.application.arrivals import Arrivals
 from amends.application.callbacks import Callbacks
 from amends.application.caller import signal_deposit, start_deposit
 from amends.application.inspection import Inspection
-from amends.application.orchestrator import Orchestrator
-from amends.application.service import Retained, Service
+from amends.application.orchestrator import Orchestrator, SystemClock
+from amends.application.service import Incoming, Retained, Service
 from amends.application.upkeep import Upkeep
 from amends.core.codec import Codec
 from amends.core.effect import SendCommand
@@ -32,8 +33,11 @@ from amends.ports import (
     StoreError,
     Transport,
 )
+from amends.ports.parked import ParkedStore
+from amends.wire.topics import TopicBindings
 
 if TYPE_CHECKING:
+    from amends.adapters.kafka import KafkaCluster
     from amends.adapters.postgres import Scratch
 
 __all__ = [
@@ -50,12 +54,16 @@ __all__ = [
     "callbacks",
     "folder_archive",
     "http",
+    "incoming",
+    "kafka",
     "local",
     "memory",
+    "memory_parked",
     "memory_read_model",
     "mounted_callbacks",
     "postgres",
     "postgres_migrate",
+    "postgres_parked",
     "postgres_read_model",
     "postgres_reader",
     "postgres_scratch",
@@ -63,6 +71,7 @@ __all__ = [
     "signal_in_transaction",
     "sqlite",
     "sqlite_limits",
+    "sqlite_parked",
     "sqlite_read_model",
     "sqlite_reader",
     "start_in_transaction",
@@ -338,16 +347,20 @@ def upkeep(store: EventStore, archive: Archive, *, read_model: ReadModel | None 
 
 
 def service(
-    orchestrator: Orchestrator, *, read_model: ReadModel | None = None, retained: Retained | None = None
+    orchestrator: Orchestrator,
+    *,
+    read_model: ReadModel | None = None,
+    retained: Retained | None = None,
+    incoming: Incoming | None = None,
 ) -> Service:
-    """Join `orchestrator`, not open yet, with its read side, feed and meter.
+    """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics.
 
     `retained`: how long finished instances stay, and where they go then; without it they stay.
 
     Raises:
         TypeError: the store cannot give up anything.
     """
-    return Service(orchestrator, read_model=read_model, retained=retained)
+    return Service(orchestrator, read_model=read_model, retained=retained, incoming=incoming)
 
 
 def sqlite_limits(folder: Path) -> tuple[float, float]:
@@ -417,3 +430,60 @@ def mounted_callbacks(
 
     made = Callbacks(door)
     return made, desks[0].answer
+
+
+def memory_parked() -> ParkedStore:
+    """Return a store of parked records in this process's memory."""
+    from amends.adapters.memory.parked import MemoryParkedStore
+
+    return MemoryParkedStore()
+
+
+def sqlite_parked(path: str | Path) -> ParkedStore:
+    """Return a store of parked records in a file of its own, by convention ``STORE.parked`` beside the store's."""
+    from amends.adapters.sqlite.parked import SqliteParkedStore
+
+    return SqliteParkedStore(path)
+
+
+def postgres_parked(url: str, *, schema: str | None = None) -> ParkedStore:
+    """Return a store of parked records in the tables of the store on PostgreSQL, which makes them when it is opened."""
+    from amends.adapters.postgres import Address
+    from amends.adapters.postgres.parked import PostgresParkedStore
+
+    return PostgresParkedStore(Address.of(url, schema=schema))
+
+
+def kafka(
+    servers: Sequence[str],
+    bindings: TopicBindings,
+    *,
+    group: str = "amends",
+    client_id: str = "amends",
+    replies: str = "amends.replies",
+    member: str | None = None,
+    partitions: int = -1,
+    protocol: str = "PLAINTEXT",
+    mechanism: str = "PLAIN",
+    username: str | None = None,
+    password: str | None = None,
+) -> "KafkaCluster":
+    """Return a Kafka cluster: `transports` for the participants in `bindings`, and the intake of what they answer.
+
+    `servers`: ``HOST:PORT`` of the brokers to begin with. `partitions`: of topics that are not there and are made; 0:
+    none is made, -1: as many as the broker thinks right. `member`: a name that this process alone has. Needs
+    ``amends[kafka]``.
+
+    Raises:
+        ValueError: a topic means two things at once.
+    """
+    from amends.adapters.kafka import Address, KafkaCluster, Security
+
+    security = Security(protocol, mechanism, username, password)
+    address = Address(tuple(servers), client_id, security)
+    return KafkaCluster(address, bindings, group=group, replies=replies, member=member, partitions=partitions)
+
+
+def incoming(orchestrator: Orchestrator, cluster: "KafkaCluster", parked: ParkedStore) -> Incoming:
+    """Join what comes in over `cluster` with `orchestrator`; what cannot be brought to an instance is `parked`."""
+    return Incoming(cluster, Arrivals(orchestrator, read=cluster.read, parked=parked, clock=SystemClock()))

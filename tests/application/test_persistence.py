@@ -159,8 +159,10 @@ async def test_a_store_that_is_full_or_away_is_waited_for(
         assert (await start).status == "completed"
         assert (await act).id == "before"
         assert (await amends.wait("before")).status == "completed"
-    said = [record.message for record in caplog.records if "writing waits" in record.message]
-    assert said == [f"writing waits: {error}"], "it is said once"
+    said = [record.message for record in caplog.records if record.name == "amends.store"]
+    assert said[0] == f"the store cannot be used now, what needs it waits: {error}"
+    assert said[1].startswith("the store can be used again, after ")
+    assert len(said) == 2, "each is said once"
 
 
 async def test_reading_waits_for_a_store_that_is_away(
@@ -183,7 +185,7 @@ async def test_reading_waits_for_a_store_that_is_away(
         assert (await act).status == "completed"
         for number in range(5):
             assert (await amends.wait(f"o-{number}")).status == "completed"
-    for words in ("reading waits", "timers wait"):
+    for words in ("cannot be used now", "can be used again"):
         assert len([record for record in caplog.records if words in record.message]) == 1, words
 
 

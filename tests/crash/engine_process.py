@@ -67,7 +67,7 @@ async def live(life: Life) -> None:
     async with AsyncExitStack() as stack:
         participants: dict[str, Transport] = {}
         for name, url in life.services.items():
-            relay = Relay(url, fuse)
+            relay = Relay(url, lambda _head: fuse.burn("after-send"))
             stack.callback(relay.stop)
             participants[name] = CrashTransport(HttpTransport(await relay.start()), fuse)
         store = CrashStore(SqliteEventStore(life.store), fuse)

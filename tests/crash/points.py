@@ -16,7 +16,7 @@ import os
 import re
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
@@ -137,10 +137,11 @@ class CrashTransport:
 class Relay:
     """Forwards a participant's connections, and may die when it has forwarded a whole request."""
 
-    def __init__(self, url: str, fuse: Fuse) -> None:
+    def __init__(self, url: str, sent: Callable[[bytes], None]) -> None:
+        """Stand before the participant at `url`; `sent` is told the head of each request that has left completely."""
         parts = urlsplit(url)
         self._host, self._port, self._path = parts.hostname or "127.0.0.1", parts.port or 80, parts.path
-        self._fuse = fuse
+        self._sent = sent
         self._server: asyncio.Server | None = None
 
     async def start(self) -> str:
@@ -171,8 +172,9 @@ class Relay:
             writer.write(piece)
             await writer.drain()
             while (length := _request_length(received)) and len(received) >= length:
+                head = bytes(received).partition(b"\r\n\r\n")[0]
                 del received[:length]
-                self._fuse.burn("after-send")
+                self._sent(head)
 
 
 def _request_length(received: bytearray) -> int:

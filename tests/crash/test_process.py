@@ -156,7 +156,7 @@ async def test_a_full_disk_holds_sagas_up_until_there_is_space(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def waits() -> bool:
-        return any("writing waits" in record.message for record in caplog.records)
+        return any("the store cannot be used now" in record.message for record in caplog.records)
 
     with little_space(tmp_path) as make_space:
         path = tmp_path / "amends.db"

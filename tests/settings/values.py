@@ -68,6 +68,9 @@ EDGES: dict[str, Edges] = {
     ),
     "kafka.client-id": Edges(("a", "a" * 100), ("a" * 101, "a\0b")),
     "kafka.consumer-group": LINE,
+    "kafka.bindings": LINE,
+    "kafka.member": Edges(("a", "a" * 100), ("a" * 101, "a\0b")),
+    "kafka.partitions": Edges(("-1", "0", "10000"), ("-2", "10001", "1.5", "many")),
     "kafka.serialization": Edges(("json", "AVRO"), ("protobuf",)),
     "kafka.schema-registry-url": URL,
     "kafka.security-protocol": Edges(("plaintext", "ssl", "SASL_SSL", "sasl_plaintext"), ("tls",)),
@@ -111,6 +114,7 @@ EDGES: dict[str, Edges] = {
     "database.views-url": Edges(
         ("postgresql://views/d", "postgresql://h/d?schema=s"), ("amends", "mysql://h/d")
     ),
+    "database.start-timeout": Edges(("0s", "1h"), ("-1s", "61m")),
     "redis.host": HOST,
     "redis.port": PORT,
     "redis.username": LINE,

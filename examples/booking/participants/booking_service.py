@@ -179,6 +179,7 @@ SERVICE = Service(
     declined={"confirm-booking": "declined", "cancel-booking": "declined"},
     state=state,
     routes=routes,
+    creates="/bookings",
 )
 
 if __name__ == "__main__":

@@ -191,6 +191,7 @@ SERVICE = Service(
     },
     state=state,
     routes=routes,
+    creates="/orders",
 )
 
 if __name__ == "__main__":

@@ -16,14 +16,13 @@ It does not: hold business rules, know time beyond its clock, or write by itself
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from amends.application.beginnings import Beginnings
-from amends.application.definitions import open_checked
 from amends.application.dispatcher import Dispatcher
 from amends.application.doubts import Doubts
 from amends.application.entrance import Entrance
@@ -38,7 +37,7 @@ from amends.application.live import Live
 from amends.application.loader import Loader
 from amends.application.own_index import OwnIndex, SharedIndex, WholeIndex
 from amends.application.recovery import Recovery
-from amends.application.refusals import report
+from amends.application.refusals import DEFECTS, report
 from amends.application.registry import Registry
 from amends.application.shards import Shards
 from amends.application.sharing import Parts, Sharing
@@ -70,9 +69,6 @@ Ended: TypeAlias = "asyncio.Future[State]"
 
 NOTHING: frozenset[str] = frozenset()
 
-DEFECTS = (Exception, asyncio.CancelledError, GeneratorExit, SystemExit)
-"""What a user's function may let out; none of it may end more than the decision that it was called in."""
-
 
 class Engine:
     """The native engine of one process; it is opened once."""
@@ -88,20 +84,21 @@ class Engine:
         most_live: int,
         most_waiting: int,
         lane_width: int,
+        open_within: timedelta,
         protections: Mapping[str, Protection],
     ) -> None:
         """Join the roles; nothing runs before `open`."""
         self._registry = registry
         self._store = store
         self._clock = clock
-        self._loader = Loader(store, registry)
+        self._loader = Loader(store, registry, open_within=open_within)
+        self.availability = self._loader.availability
         self._loading: set[asyncio.Task[None]] = set()
         self._is_opened = False
-        self._stopped: Exception | None = NotRunning(
-            "the orchestrator is not open; use `async with Orchestrator(...)`"
-        )
+        not_open = "the orchestrator is not open; use `async with Orchestrator(...)`"
+        self._stopped: Exception | None = NotRunning(not_open)
         self.shards = Shards(is_shared=isinstance(store, SharedStore))
-        self._writer = Writer(store, on_stop=self._fail)
+        self._writer = Writer(store, on_stop=self._fail, availability=self.availability)
         index = (
             SharedIndex(store, store, self.shards) if isinstance(store, SharedStore) else WholeIndex(store)
         )
@@ -111,7 +108,7 @@ class Engine:
             most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room
         )
         self._handover = Handover(self._live)
-        self.timers = Timers(index, clock, due=self._due, on_stop=self._fail)
+        self.timers = Timers(index, clock, due=self._due, on_stop=self._fail, availability=self.availability)
         self.recovery = Recovery(
             index,
             self._loader.patience,
@@ -194,12 +191,11 @@ class Engine:
     async def open(self) -> None:
         """Open the store, begin to write, and send what is outstanding again, beside new work.
 
-        Raises:
-            DefinitionChanged: an open instance was begun on another definition of the same name and version.
+        Raises: what the loader raises when it opens.
         """
         if self._is_opened:
             raise NotRunning("an orchestrator is opened once; make a new one")
-        await open_checked(self._store, self._registry.plans)
+        await self._loader.open()
         self._is_opened = True
         self._stopped = None
         self._writer.start()
@@ -216,8 +212,7 @@ class Engine:
 
     async def close(self) -> None:
         """Stop acting, write what was decided, let go of the store. What is outstanding goes on at the next open."""
-        if self._stopped is None:
-            self._stopped = NotRunning("the orchestrator was closed")
+        self._stopped = self._stopped or NotRunning("the orchestrator was closed")
         try:
             if self.sharing is not None:
                 await self.sharing.stop()
@@ -300,6 +295,7 @@ class Engine:
             trigger = Tick(held)
         elif ask.lane is not None:
             trigger = Recover(self._dispatcher.resend(instance, now, ask.lane))
+        ask.before = instance.state
         decision = decide(plan, instance.state, trigger, now)
         if self._doubts.are_possible and (doubted := self._doubts.raised_by(instance.state, decision, ask)):
             held |= doubted

@@ -94,6 +94,18 @@ class Entrance:
         """
         return await self._bring(key, Ask(trigger, expected=expected))
 
+    async def compare(self, key: StreamKey, trigger: Trigger) -> tuple[State, State]:
+        """As `act`; return also what the instance was: when it was decided, or when it was sent to its holder.
+
+        Raises:
+            SagaUnknown: there is no such instance, or this process, which asks another, does not have its definition.
+        """
+        ask = Ask(trigger)
+        if not self._shards.holds(key):
+            _plan, ask.before = await self.state(key)
+        after = await self._bring(key, ask)
+        return ask.before or after, after
+
     def taken(self, key: StreamKey, ask: Ask) -> Awaitable[State]:
         """Decide what came out of the inbox."""
         return self.start(key, ask) if ask.wanted is not None else self._bring(key, ask)
@@ -106,6 +118,10 @@ class Entrance:
         """
         state = await self.look(key)
         return self._registry.plan_of(state), state
+
+    def plan(self, state: State) -> Plan:
+        """Return the definition that an instance runs on. Raises DefinitionUnknown: this process does not have it."""
+        return self._registry.plan_of(state)
 
     async def look(self, key: StreamKey) -> State:
         """Return an instance as it stands, whether or not its definition is at hand.

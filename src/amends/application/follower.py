@@ -7,16 +7,19 @@ Rules
 - Each listener has a place of its own: one that is slow, or raises, holds up neither the others nor the engine. A piece
   that it raised for is given to it again, after a pause that grows; that is said with its place in the log.
 - Those who stand at the same place share what was read, and what was decoded of it.
+- A store that is away is waited for.
 It does not: decide, write, or keep more than the last piece.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, Protocol
 
+from amends.application.availability import Availability
 from amends.application.history import events_in
-from amends.application.patience import longer
+from amends.application.patience import Patience, longer
 from amends.core.event import AnyEvent
 from amends.ports import EventStore, Logged, StoreError, Transition
 
@@ -79,12 +82,20 @@ class Listener(Protocol):
 class Follower:
     """One per open orchestrator: `start` it with its listeners, and have each commit told to `committed`."""
 
-    def __init__(self, store: EventStore, *, rest: float = REST, poll: float | None = None) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        rest: float = REST,
+        poll: float | None = None,
+        availability: Availability | None = None,
+    ) -> None:
         """Read the log of `store`, which is open as long as this runs; `rest` is in seconds. Where others write as well
         it is looked for their commits every `poll` seconds.
         """
         self._poll = poll
         self._store = store
+        self._patience = Patience(availability or Availability())
         self._rest = rest
         self._places: dict[Listener, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -156,7 +167,8 @@ class Follower:
         async with self._reading:
             known, piece = self._last
             if known != after or not piece:
-                piece = [Followed(logged) for logged in await self._store.log(after=after, limit=PIECE)]
+                read = partial(self._store.log, after=after, limit=PIECE)
+                piece = [Followed(logged) for logged in await self._patience.ask(read)]
                 self._last = after, piece
         if not piece:
             self._end = after

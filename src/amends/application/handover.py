@@ -63,6 +63,7 @@ class Handover:
         instance.ended.clear()
         instance.in_flight.clear()
         for ask in asks:
+            ask.before = ask.before or instance.state
             self.pass_on(instance.key, ask)
         for waiter, until in waiters:
             if self.elsewhere is not None:

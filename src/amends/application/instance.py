@@ -40,6 +40,8 @@ class Ask(msgspec.Struct, eq=False):
     """Where the caller saw the instance; if it stands elsewhere when the trigger is decided, nothing happens."""
     is_new: bool = False
     """The trigger began the instance."""
+    before: State | None = None
+    """What the instance was when the trigger was decided, or handed over."""
     number: int | None = None
     """Of the inbox row that it came in; the row leaves with what is stored."""
     is_stored: bool = False

@@ -27,6 +27,7 @@ from amends.application.lane_queue import LaneQueue
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed
 from amends.ports import Binding, Described, StreamKey, Transport
+from amends.ports.transport import Troubled
 
 log = logging.getLogger("amends.dispatcher")
 
@@ -101,6 +102,11 @@ class Lane:
         if isinstance(self._transport, Described):
             return self._transport.binding
         return Binding(type(self._transport).__name__, "")
+
+    @property
+    def trouble(self) -> str:
+        """Return what keeps commands from being sent just now, as far as the transport knows; empty when nothing."""
+        return self._transport.trouble if isinstance(self._transport, Troubled) else ""
 
     # --- what is to go ---
 

@@ -5,7 +5,7 @@ Rules
   more gives away: it stops deciding, waits for what is at the store, and only then lets the shard go.
 - The lease is renewed every third of it. Who is fenced drops everything at once, joins anew and goes on.
 - The next look comes when the lease is to be renewed, when another's is over, or when somebody calls.
-- While the store is away it is asked ever more seldom; that is said once.
+- While the store is away it is asked ever more seldom.
 The verb is `run_once`; the loop around it only waits.
 It does not: move instances (the engine does), or know the store's clock.
 """
@@ -17,6 +17,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+from amends.application.availability import Availability
 from amends.application.patience import longer
 from amends.application.shards import Shards
 from amends.ports import SHARDS, SharedStore, Standing, StoreError, StoreFenced
@@ -39,9 +40,13 @@ class Leases:
         acquired: Callable[[frozenset[int]], None],
         release: Callable[[frozenset[int]], Awaitable[None]],
         fenced: Callable[[StoreFenced], None],
+        availability: Availability,
     ) -> None:
-        """Keep `shards`: `acquired` is told of new ones, `release` lets go of some, `fenced` of all at once."""
+        """Keep `shards`: `acquired` is told of new ones, `release` lets go of some, `fenced` of all at once,
+        `availability` of outages.
+        """
         self._store = store
+        self._availability = availability
         self._shards = shards
         self._acquired = acquired
         self._release = release
@@ -52,8 +57,6 @@ class Leases:
         self._task: asyncio.Task[None] | None = None
         self.members = 0
         """How many members lived at the last look."""
-        self.is_away = False
-        """The store did not answer the last look."""
 
     def start(self) -> None:
         """Go on looking."""
@@ -132,18 +135,14 @@ class Leases:
             try:
                 pause = await self.run_once()
             except StoreError as error:
-                if not away:
-                    log.warning("leases wait: %s", error)
-                self.is_away = True
+                self._availability.missed("leases", error)
                 pause = away = longer(away)
             except Exception:
                 log.exception("leases cannot be looked after")
-                self.is_away = True
                 pause = away = longer(away)
             else:
-                if away:
-                    log.warning("leases are looked after again")
-                self.is_away = False
+                if self._availability.is_away:
+                    self._availability.answered("leases")
                 away = 0.0
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):

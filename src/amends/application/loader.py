@@ -1,11 +1,14 @@
-"""The loader: folds an instance from its stream.
+"""The loader: opens the store, and folds instances from their streams.
 
 Rules: only stored facts are folded; no user code is called. A store that is away is waited for where asked to.
 It does not: keep instances, or act on what it found.
 """
 
+from datetime import timedelta
 from functools import partial
 
+from amends.application.availability import Availability
+from amends.application.definitions import open_checked
 from amends.application.history import folded
 from amends.application.patience import Patience
 from amends.application.registry import Registry
@@ -17,11 +20,25 @@ from amends.ports import EventStore, StreamKey
 class Loader:
     """Reads one store."""
 
-    def __init__(self, store: EventStore, registry: Registry) -> None:
-        """Fold from `store` what runs on the definitions of `registry`."""
+    def __init__(
+        self, store: EventStore, registry: Registry, *, open_within: timedelta = timedelta(0)
+    ) -> None:
+        """Fold from `store` what runs on the definitions of `registry`; opening waits `open_within` for it."""
+        self._open_within = open_within
         self._store = store
         self._registry = registry
-        self.patience = Patience()
+        self.availability = Availability()
+        self.patience = Patience(self.availability)
+
+    async def open(self) -> None:
+        """Open the store, waiting for one that is away.
+
+        Raises:
+            DefinitionChanged: an open instance was begun on another definition of the same name and version.
+            StoreError: the store cannot be used.
+        """
+        opening = partial(open_checked, self._store, self._registry.plans)
+        await self.patience.ask(opening, within=self._open_within.total_seconds())
 
     async def fold(self, key: StreamKey) -> State:
         """Return the state of an instance; that before the first event when there is none.

@@ -7,7 +7,7 @@ It does not: choose adapters (`amends.bootstrap`), or serve a network (`amends.d
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
@@ -81,13 +81,15 @@ class Orchestrator:
         most_waiting: int = 10_000,
         lane_width: int = 100,
         defaults: Defaults = LIBRARY,
+        open_within: timedelta = timedelta(0),
         protection: Protection = STANDARD,
         protections: Mapping[str, Protection] | None = None,
     ) -> None:
         """Bind `participants` by name, or as `SAGA/PARTICIPANT` for one saga alone, which wins. `most_live` bounds the
         instances in memory, `most_waiting` the callers that wait for room, `lane_width` the calls through one binding
         at a time. `defaults` hold for steps that do not say how long and how often. `protection` says when a
-        participant is let alone and how fast it is called, `protections` for single bindings.
+        participant is let alone and how fast it is called, `protections` for single bindings. Opening waits for a
+        store that is away for `open_within`.
 
         Raises:
             DefinitionError: a saga breaks a rule.
@@ -113,6 +115,7 @@ class Orchestrator:
             most_live=most_live,
             most_waiting=most_waiting,
             lane_width=lane_width,
+            open_within=open_within,
             protections={"": protection, **(protections or {})},
         )
 
@@ -167,6 +170,12 @@ class Orchestrator:
     ) -> ParticipantView:
         self._engine.check_running()
         return steer(self._engine.dispatcher.lanes, participant, act, by=by, reason=reason)
+
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """What keeps commands from being sent just now, by the binding's name."""
+        told = ((name, lane.trouble) for name, lane in self._engine.dispatcher.lanes.items())
+        return {name: trouble for name, trouble in told if trouble}
 
     async def __aenter__(self) -> Self:
         """Open the store and go on with what is outstanding.

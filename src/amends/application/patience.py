@@ -1,17 +1,16 @@
 """Patience with a store that is away: asks again, with growing pauses, until it answers.
 
-Rules: only what passes by itself is waited for; it is said once when waiting begins and once when it ends.
+Rules: only what passes by itself is waited for; that there is an outage is told to all who use the store together.
 It does not: give up; whoever waits is cancelled when the orchestrator closes.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Final, TypeVar
 
+from amends.application.availability import Availability
 from amends.ports import StoreUnavailable
-
-log = logging.getLogger("amends.store")
 
 T = TypeVar("T")
 
@@ -26,26 +25,35 @@ def longer(pause: float) -> float:
 
 
 class Patience:
-    """Shared by all who read, so that an outage is told once and not once per instance."""
+    """Shared by all who read."""
 
-    def __init__(self) -> None:
-        """Begin with a store that answers."""
-        self._waits = False
+    def __init__(self, availability: Availability) -> None:
+        """Tell `availability` of each wait."""
+        self._availability = availability
 
-    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
-        """Return the store's answer, however long it takes."""
+    async def ask(self, question: Callable[[], Awaitable[T]], *, within: float = inf) -> T:
+        """Return the store's answer, however long it takes; or no longer than `within` seconds.
+
+        Raises:
+            StoreUnavailable: there was none in that time.
+        """
         pause = 0.0
-        while True:
-            try:
-                answer = await question()
-            except StoreUnavailable as error:
-                if not self._waits:
-                    self._waits = True
-                    log.warning("reading waits: %s", error)
-                pause = longer(pause)
-                await asyncio.sleep(pause)
-            else:
-                if self._waits:
-                    self._waits = False
-                    log.warning("the store can be read again")
-                return answer
+        this = object()
+        latest = asyncio.get_running_loop().time() + within
+        try:
+            while True:
+                try:
+                    answer = await question()
+                except StoreUnavailable as error:
+                    if (rest := latest - asyncio.get_running_loop().time()) <= 0:
+                        raise
+                    self._availability.missed(this, error)
+                    pause = longer(pause)
+                    await asyncio.sleep(min(pause, rest))
+                else:
+                    if pause:
+                        self._availability.answered(this)
+                    return answer
+        finally:
+            if pause:
+                self._availability.left(this)

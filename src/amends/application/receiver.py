@@ -18,6 +18,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from amends.application.availability import Availability
 from amends.application.errors import AmendsError, DefinitionUnknown, NotRunning
 from amends.application.handover import Moved
 from amends.application.inbox_row import BadRow, Canonical, accepted, ask_of, refused
@@ -48,9 +49,13 @@ class Receiver:
         patience: Patience,
         *,
         take: Callable[[StreamKey, Ask], Awaitable[State]],
+        availability: Availability,
     ) -> None:
-        """Read the inbox of `store` for `shards`; `take` decides and answers as it would any caller."""
+        """Read the inbox of `store` for `shards`; `take` decides and answers as it would any caller, `availability` is
+        told of outages.
+        """
         self._store = store
+        self._availability = availability
         self._shards = shards
         self._registry = registry
         self._canonical = canonical
@@ -104,17 +109,22 @@ class Receiver:
         return len(rows)
 
     async def _run(self) -> None:
-        away = False
+        is_broken = False
         while True:
             self._wake.clear()
             try:
                 found = await self.run_once()
-            except Exception as error:
-                if not away:
-                    log.warning("the inbox waits: %s", error, exc_info=not isinstance(error, StoreError))
-                away, found = True, 0
+            except StoreError as error:
+                self._availability.missed("inbox", error)
+                found = 0
+            except Exception:
+                if not is_broken:
+                    log.exception("the inbox cannot be looked after")
+                is_broken, found = True, 0
             else:
-                away = False
+                is_broken = False
+                if self._availability.is_away:
+                    self._availability.answered("inbox")
             if not found:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL):

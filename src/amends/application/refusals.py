@@ -5,6 +5,7 @@ to the caller as what it is.
 It does not: decide what becomes of the instance.
 """
 
+import asyncio
 import logging
 
 from amends.application.errors import AmendsError, PositionMoved, SagaUnknown, as_error
@@ -12,6 +13,9 @@ from amends.application.instance import Ask, refuse
 from amends.core.decide import Rejected
 
 log = logging.getLogger("amends.engine")
+
+DEFECTS = (Exception, asyncio.CancelledError, GeneratorExit, SystemExit)
+"""What a user's function may let out; none of it may end more than the decision that it was called in."""
 
 
 def report(saga_id: str, ask: Ask, error: BaseException) -> None:

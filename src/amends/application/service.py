@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from amends.application.arrivals import Arrivals
 from amends.application.errors import NotRunning
 from amends.application.feed import Feed
 from amends.application.follower import Follower, Listener
@@ -21,6 +22,7 @@ from amends.application.projector import Projector
 from amends.application.queries import Queries
 from amends.application.retention import Retention
 from amends.ports import SHARDS, Archive, ReadModel, RetainedStore
+from amends.ports.intake import Intake
 
 POLL = 0.2
 """Seconds after which it is looked for what other processes committed."""
@@ -41,6 +43,8 @@ class Gauges(NamedTuple):
     lag: dict[str, int]
     """About how many transitions each listener of the log is behind, by its name."""
     is_ready: bool
+    troubles: dict[str, str]
+    """What keeps records from being read or written just now, by the name of the way."""
     members: int
     """Processes that share the store, this one among them."""
     shards: int
@@ -62,6 +66,13 @@ class Retained(NamedTuple):
     """Between two runs."""
 
 
+class Incoming(NamedTuple):
+    """Where records come in, and what brings them to their instances."""
+
+    intake: Intake
+    arrivals: Arrivals
+
+
 class Service:
     """Use it as ``async with Service(orchestrator, read_model=...) as service``; it opens the orchestrator itself."""
 
@@ -71,6 +82,7 @@ class Service:
         *,
         read_model: ReadModel | None = None,
         retained: Retained | None = None,
+        incoming: Incoming | None = None,
     ) -> None:
         """Join `orchestrator`, not open yet, with what looks on; `read_model` holds the rows of lists.
 
@@ -80,11 +92,17 @@ class Service:
             TypeError: the store cannot give up anything.
         """
         self._orchestrator = orchestrator
+        self._incoming = incoming
         self._read_model = read_model
         store, namespace = orchestrator.store, orchestrator.namespace
-        self._follower = Follower(store, poll=POLL if orchestrator.engine.shards.is_shared else None)
+        engine = orchestrator.engine
+        self._follower = Follower(
+            store, poll=POLL if engine.shards.is_shared else None, availability=engine.availability
+        )
         self._meter = Meter(store)
         self._listeners: list[Listener] = [self._meter]
+        if incoming is not None:
+            self._listeners.append(incoming.arrivals.beginnings)
         self._queries: Queries | None = None
         projector: Projector | None = None
         if read_model is not None:
@@ -136,14 +154,36 @@ class Service:
         return self._retention
 
     @property
+    def arrivals(self) -> Arrivals | None:
+        """What brings records to their instances; None when none come in."""
+        return None if self._incoming is None else self._incoming.arrivals
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What keeps records from being read or written just now, by the name of the way."""
+        found = dict(self._orchestrator.troubles)
+        if self._incoming is not None and self._incoming.intake.trouble:
+            found["intake"] = self._incoming.intake.trouble
+        return found
+
+    @property
     def is_ready(self) -> bool:
         """Tell whether sagas can be started and steered now."""
+        return self.why_not_ready is None
+
+    @property
+    def why_not_ready(self) -> str | None:
+        """Return why sagas cannot be started and steered now, without an address; None when they can."""
+        engine = self._orchestrator.engine
+        if reason := engine.availability.reason:
+            return reason
+        if self._opened is None:
+            return "the service is not open yet"
         try:
-            self._orchestrator.engine.check_running()
+            engine.check_running()
         except Exception:  # noqa: BLE001  whatever stopped it, it cannot be used
-            return False
-        sharing = self._orchestrator.engine.sharing
-        return self._opened is not None and not (sharing and sharing.leases.is_away)
+            return "the service has stopped; the log says why"
+        return None
 
     def gauges(self) -> Gauges:
         """Return how things stand now."""
@@ -157,6 +197,7 @@ class Service:
             participants=self._orchestrator.participants,
             lag={listener.name: self._follower.lag(listener) for listener in self._listeners},
             is_ready=self.is_ready,
+            troubles=self.troubles,
             members=sharing.leases.members if sharing else 1,
             shards=len(engine.shards.held) if sharing else SHARDS,
             sent=sharing.sender.waiting if sharing else 0,
@@ -182,10 +223,16 @@ class Service:
             engine.writer.on_commit = self._committed
             engine.timers.on_fired = self._meter.fired
             stack.push_async_callback(self._follower.stop)
+            if self._incoming is not None:
+                stack.push_async_callback(self._incoming.arrivals.close)
+                await self._incoming.arrivals.open()
             await self._follower.start(*self._listeners)
             if self._retention is not None and self._retained is not None:
                 stack.push_async_callback(self._retention.stop)
                 self._retention.start(self._retained.interval)
+            if self._incoming is not None:
+                stack.push_async_callback(self._incoming.intake.stop)
+                await self._incoming.intake.start(self._incoming.arrivals.take)
             self._opened = stack.pop_all()
         return self
 

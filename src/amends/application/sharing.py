@@ -57,9 +57,22 @@ class Sharing:
         self._store = store
         self._parts = parts
         self.sender = Sender(store, loader, most_waiting=most_waiting)
-        self.receiver = Receiver(store, parts.shards, registry, canonical, loader.patience, take=take)
+        self.receiver = Receiver(
+            store,
+            parts.shards,
+            registry,
+            canonical,
+            loader.patience,
+            take=take,
+            availability=loader.availability,
+        )
         self.leases = Leases(
-            store, parts.shards, acquired=self._acquired, release=self._release, fenced=self._fenced
+            store,
+            parts.shards,
+            acquired=self._acquired,
+            release=self._release,
+            fenced=self._fenced,
+            availability=loader.availability,
         )
         parts.handover.elsewhere = self.sender
         parts.writer.on_fenced = parts.timers.on_fenced = self._found_fenced

@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
+from amends.application.availability import Availability
 from amends.application.own_index import OwnIndex
 from amends.application.patience import longer
 from amends.ports import (
@@ -46,11 +47,13 @@ class Timers:
         *,
         due: Callable[[OpenInstance], bool],
         on_stop: Callable[[Exception], None],
+        availability: Availability | None = None,
     ) -> None:
         """Tell `due` of each index row whose time has come; it answers whether that was news to it.
 
-        `on_stop` is told why, should looking become impossible.
+        `on_stop` is told why, should looking become impossible, `availability` of outages.
         """
+        self._availability = availability or Availability()
         self._index = index
         self._clock = clock
         self._due = due
@@ -150,17 +153,19 @@ class Timers:
                 try:
                     rows, news = await self._look()
                 except StoreFenced as error:
+                    self._availability.answered("timers")
                     if self.on_fenced is None:
                         raise
                     self.on_fenced(error)
                     rows = news = 0
                 except (StoreUnavailable, StoreFull) as error:
-                    if not away:
-                        log.warning("timers wait: %s", error)
+                    self._availability.missed("timers", error)
                     away = longer(away)
                     await asyncio.sleep(away)
                     continue
                 away = 0.0
+                if self._availability.is_away:
+                    self._availability.answered("timers")
                 pause = 0.0 if not rows else MOMENT if news else longer(pause)
                 self._wake.clear()
                 if not self._corrections:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, TypeAlias
 
+from amends.application.availability import Availability
 from amends.application.patience import longer
 from amends.ports import Append, EventStore, StoreError, StoreFenced, StoreFull, StoreUnavailable
 
@@ -33,10 +34,16 @@ class Writer:
     """One per process and store."""
 
     def __init__(
-        self, store: EventStore, *, largest_batch: int = 2000, on_stop: Callable[[Exception], None]
+        self,
+        store: EventStore,
+        *,
+        largest_batch: int = 2000,
+        on_stop: Callable[[Exception], None],
+        availability: Availability | None = None,
     ) -> None:
-        """Write to `store`; `on_stop` is told why, should writing become impossible."""
+        """Write to `store`; `on_stop` is told why, should writing become impossible, `availability` of outages."""
         self._store = store
+        self._availability = availability or Availability()
         self._largest_batch = largest_batch
         self._on_stop = on_stop
         self._overlaps = store.commits_elsewhere
@@ -153,8 +160,10 @@ class Writer:
         pause = 0.0
         while self._fence is None:
             try:
-                verdicts = await self._store.append(batch)
+                with self._availability.watched("writer"):
+                    verdicts = await self._store.append(batch)
             except StoreFenced as error:
+                self._availability.answered("writer")
                 if self.on_fenced is None:
                     raise
                 self.on_fenced(error)
@@ -162,17 +171,16 @@ class Writer:
             except (StoreFull, StoreUnavailable) as error:
                 pause = await self._hold(pause, error)
             else:
-                if pause:
-                    log.warning("the store takes writes again")
+                if self._availability.is_away:
+                    self._availability.answered("writer")
                 return verdicts
         return [self._fence] * len(batch)
 
     async def _hold(self, pause: float, error: StoreError) -> float:
-        """Wait a little longer than last time; say so once, and give up only when the orchestrator closes."""
+        """Wait a little longer than last time; give up only when the orchestrator closes."""
         if self._closing.is_set():
             raise error
-        if not pause:
-            log.warning("writing waits: %s", error)
+        self._availability.missed("writer", error)
         pause = longer(pause)
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):

@@ -40,6 +40,21 @@ def stores(database: Database) -> Stores:
             return _postgres(database)
 
 
+def parked(database: Database) -> Any:
+    """Return where records are parked: beside the store.
+
+    Raises:
+        NotServed: it cannot be had here.
+    """
+    match database.url.kind:
+        case "memory":
+            return bootstrap.memory_parked()
+        case "sqlite":
+            return bootstrap.sqlite_parked(f"{database.url.path}.parked")
+        case "postgresql":
+            return bootstrap.postgres_parked(_address(database))
+
+
 def migrated_place(database: Database) -> tuple[str | Path, str | None]:
     """Return what `bootstrap.migrate` wants: the store, and where its lists are if that is said.
 

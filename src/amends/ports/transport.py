@@ -57,3 +57,13 @@ class Described(Protocol):
     def binding(self) -> Binding:
         """How the participant is bound."""
         ...
+
+
+@runtime_checkable
+class Troubled(Protocol):
+    """What a transport has besides when its commands may have to wait for their way out."""
+
+    @property
+    def trouble(self) -> str:
+        """What keeps commands from being sent just now; empty when nothing does."""
+        ...

@@ -197,6 +197,21 @@ class Kafka:
     )
     username: str | None = key(None, text(), "The account, for the `sasl_` protocols.")
     password: Secret | None = key(None, secret(), "The account's password.")
+    bindings: str | None = key(
+        None,
+        text(),
+        "The file that says which participants are spoken to over topics, and which events start sagas.",
+    )
+    member: str | None = key(
+        None,
+        text(100),
+        "A name that this process alone has, and has again after a restart: it then goes on without a rebalance.",
+    )
+    partitions: int = key(
+        -1,
+        whole(-1, 10_000),
+        "Of topics that are not there and are made; -1: as many as the broker thinks right, 0: none is made.",
+    )
     topics: Topics = section(Topics, "The names of the topics. No two may be the same.")
 
 
@@ -225,6 +240,11 @@ class Database:
     )
     connect_timeout: timedelta = key(
         timedelta(seconds=5), duration("100ms", "5m"), "How long opening a connection may take (PostgreSQL)."
+    )
+    start_timeout: timedelta = key(
+        timedelta(0),
+        duration("0s", "1h"),
+        "How long a database that is away is waited for at the start; after that the exit code is 1.",
     )
     lease: timedelta = key(
         timedelta(seconds=5),
@@ -403,7 +423,10 @@ class Settings:
     eureka: Eureka = section(
         Eureka, "Registration with Eureka. Checked now; the feature itself is still to come."
     )
-    kafka: Kafka = section(Kafka, "Kafka as a transport. Checked now; the feature itself is still to come.")
+    kafka: Kafka = section(
+        Kafka,
+        "Kafka as a transport, for the participants that `kafka.bindings` names. Avro is still to come.",
+    )
     database: Database = section(Database, "Where sagas are kept.")
     redis: Redis = section(
         Redis, "A cache that nothing depends on. Checked now; the feature itself is still to come."

@@ -98,6 +98,20 @@ async def test_a_migration_that_fails_leaves_nothing(
     assert {"whole", "other"} <= set(await tables(address))
 
 
+async def test_a_number_between_those_that_were_applied_is_applied_as_well(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = known_migrations()
+    last = Migration(9002, "9002_last", "CREATE TABLE last (a text)")
+    monkeypatch.setattr(migrations, "known_migrations", lambda *_: (*good, last))
+    assert await migrate(address) == [*ALL, "9002_last"]
+    between = Migration(9001, "9001_between", "CREATE TABLE between_them (a text)")
+    monkeypatch.setattr(migrations, "known_migrations", lambda *_: (*good, between, last))
+    assert await migrate(address) == ["9001_between"]
+    assert {"last", "between_them"} <= set(await tables(address))
+    assert await migrate(address) == []
+
+
 async def test_several_that_open_a_new_store_at_once_all_have_it(address: Address) -> None:
     stores = [PostgresEventStore(address) for _ in range(4)]
     await asyncio.gather(*(store.open() for store in stores))

@@ -34,6 +34,9 @@ VERBS_THAT_ASK = {
     "abandon": ["abandon", "x", "--reason", "y"],
     "definitions": ["definitions"],
     "participants": ["participants"],
+    "parked": ["parked"],
+    "replay": ["replay", "x", "--reason", "y"],
+    "discard": ["discard", "x", "--reason", "y"],
     "diagram": ["diagram", "order"],
 }
 OTHERS = {"demo", "serve", "migrate", "archive", "restore", "lint", "bench", "config", "completion"}
@@ -393,7 +396,7 @@ def test_a_verb_imports_only_what_it_needs(refusing: str, verb: str) -> None:
     look = (
         "import sys; from amends.delivery.cli.app import run; "
         f"code = run({VERBS_THAT_ASK[verb]!r}); "
-        "print(code, sorted(m for m in ('aiohttp', 'rich', 'sqlite3', 'yaml', 'amends.delivery.bench', "
+        "print(code, sorted(m for m in ('aiohttp', 'httptools', 'rich', 'sqlite3', 'yaml', 'amends.delivery.bench', "
         "'amends.delivery.api', 'amends.settings') if m in sys.modules))"
     )
     ended = subprocess.run(
@@ -429,7 +432,7 @@ def test_bash_completes_verbs_and_options(tmp_path: Path) -> None:
         )
         return set(ended.stdout.split())
 
-    assert completed("amends", "re") == {"resume", "retry", "resolve", "restore"}
+    assert completed("amends", "re") == {"resume", "retry", "resolve", "restore", "replay"}
     assert completed("amends", "") == set(VERBS)
     assert completed("amends", "show", "--st") == {"--store"}
     assert "stuck" in completed("amends", "list", "--status", "")

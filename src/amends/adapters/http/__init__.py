@@ -1,8 +1,8 @@
 """Participants that are called over HTTP: the transport, and the door for replies that come later.
 
 Rules: `HttpTransport` fills the transport port; `CallbackListener` (in `callbacks.py`) takes the replies that a 202
-promised; the rest is theirs. The client is our own, over asyncio (`connections.py`, `response.py`); the server of the
-door is aiohttp's, and nothing of it shows outside this folder.
+promised; the rest is theirs. The client is httptools' parser (`response.py`) and a pool of our own over asyncio
+(`connections.py`); the server of the door is aiohttp's. Nothing of either shows outside this folder.
 It does not: retry, persist, or decide.
 """
 

@@ -7,7 +7,7 @@ Rules
 - To an undo, 404 and 410 say that there is nothing to undo: confirmed.
 - 408, 425, 429 and 5xx pass by themselves. Everything else is somebody's mistake in the configuration.
 - The status decides; a body that cannot be read spoils a success, and never turns a no into anything else.
-It does not: talk to anybody or know aiohttp; it is a function of what was received.
+It does not: talk to anybody or know HTTP's bytes; it is a function of what was received.
 """
 
 from http import HTTPStatus

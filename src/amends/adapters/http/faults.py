@@ -9,7 +9,8 @@ It does not: retry, log, or look at answers that arrived whole (`answers.py`).
 import ssl
 
 from amends.adapters.http.connections import CannotConnect
-from amends.adapters.http.response import BrokeOff, NoAnswer, NotHttp, Undecodable
+from amends.adapters.http.content_encoding import Undecodable
+from amends.adapters.http.response import BrokeOff, NoAnswer, NotHttp
 from amends.core.outcome import Failed
 from amends.wire.excerpt import excerpt
 

@@ -100,7 +100,7 @@ class Producer(Protocol):
         *,
         partition: int | None = None,
         timestamp_ms: int | None = None,
-        headers: Sequence[tuple[str, bytes]] | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
     ) -> Awaitable[object]: ...
 
     async def flush(self) -> None: ...
@@ -128,10 +128,14 @@ def producer(address: Address, *, longest: int, within: float) -> Producer:
     return cast("Producer", made)
 
 
-def consumer(address: Address, *, group: str, session: float) -> Consumer:
-    """Make a consumer that begins at the earliest record that is not committed; it never commits by itself."""
+def consumer(address: Address, *, group: str, session: float, member: str | None = None) -> Consumer:
+    """Make a consumer that begins at the earliest record that is not committed; it never commits by itself.
+
+    One that comes back as the same `member` within `session` seconds goes on where it was, without a rebalance.
+    """
     made: Any = _driver.AIOKafkaConsumer(
         group_id=group,
+        group_instance_id=member,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         session_timeout_ms=int(session * 1000),
@@ -200,7 +204,7 @@ async def make_topics(address: Address, topics: Iterable[str], *, partitions: in
         missing = sorted(set(topics) - set(await client.list_topics()))
         if not missing:
             return
-        made = await client.create_topics([_admin.NewTopic(name, partitions, replicas) for name in missing])
+        made = await client.create_topics([_new_topic(name, partitions, replicas) for name in missing])
         for _name, code, *_text in made.topic_errors:
             error: Any = _errors.for_code(code)
             if code and error is not _errors.TopicAlreadyExistsError:
@@ -209,19 +213,29 @@ async def make_topics(address: Address, topics: Iterable[str], *, partitions: in
         await client.close()
 
 
-async def behind(address: Address, group: str) -> dict[Partition, int]:
-    """Return by how many records a group is behind, by partition; it is read at once from the broker."""
+def _new_topic(name: str, partitions: int, replicas: int) -> Any:
+    made = _admin.NewTopic(name, 1, 1)
+    # Its constructor refuses -1, which brokers have taken since 2.4.
+    made.num_partitions, made.replication_factor = partitions, replicas
+    return made
+
+
+async def behind(address: Address, group: str, topics: Iterable[str]) -> int:
+    """Return by how many records of `topics` a group is behind."""
     client: Any = _admin.AIOKafkaAdminClient(**address.options())
-    reader: Any = _driver.AIOKafkaConsumer(**address.options())
+    reader: Any = _driver.AIOKafkaConsumer(*topics, **address.options())
     await client.start()
     await reader.start()
     try:
         committed = await client.list_consumer_group_offsets(group)
-        ends = await reader.end_offsets(list(committed))
-        return {
-            Partition(place.topic, place.partition): max(ends[place] - found.offset, 0)
-            for place, found in committed.items()
-        }
+        places = [
+            _driver.TopicPartition(topic, partition)
+            for topic in topics
+            for partition in reader.partitions_for_topic(topic) or ()
+        ]
+        ends = await reader.end_offsets(places)
+        done = {place: max(found.offset, 0) for place, found in committed.items()}
+        return sum(max(end - done.get(place, 0), 0) for place, end in ends.items())
     finally:
         await reader.stop()
         await client.close()

@@ -1,10 +1,5 @@
 """Event style: topics that carry commands, topics that mean their answers, and events that start sagas.
 
-    StepTopics(step="request-stock", keys=("productId",), saga_id="bookingId",
-               do=WayTopics(topic="saga.request_stock", succeeded=("product.reserved",),
-                            refused=("product.reservation_failed",)),
-               undo=WayTopics(topic="saga.release_stock"))
-
 Rules
 - An event is a JSON object. The saga's id, and the keys of the step's item, are fields of it; a field inside another is
   written ``outer.inner``. The whole object is the reply; a refusal has its code and reason in fields as well.
@@ -31,41 +26,9 @@ from amends.core.plan import KEY_SAFE
 from amends.ports.intake import Content, EventCame, OwnMessage, Read, Record, StartCame, Unreadable
 from amends.ports.transport import Binding
 from amends.wire.excerpt import excerpt
+from amends.wire.topics import StartTopic, StepTopics, TopicBindings, WayTopics
 
 LONGEST_ID: Final = 200
-
-
-class WayTopics(NamedTuple):
-    """The topics of a step's do, or of its undo."""
-
-    topic: str
-    succeeded: tuple[str, ...] = ()
-    """Empty: nobody answers, and nobody waits."""
-    refused: tuple[str, ...] = ()
-
-
-class StepTopics(NamedTuple):
-    """How one step of a participant speaks in events."""
-
-    step: str
-    saga_id: str
-    do: WayTopics | None = None
-    undo: WayTopics | None = None
-    keys: tuple[str, ...] = ()
-    """The fields that hold the items' keys, the outermost `each` first."""
-    code: str = "code"
-    """The field of a refusal's code; the topic's name stands in where there is none."""
-    reason: str = "reason"
-
-
-class StartTopic(NamedTuple):
-    """A topic whose events start a saga."""
-
-    topic: str
-    saga: str
-    saga_id: str
-    data: str = ""
-    """The event becomes this field of the saga's data; empty: it is the data."""
 
 
 class EventTransport:
@@ -81,8 +44,8 @@ class EventTransport:
     @property
     def binding(self) -> Binding:
         """Where commands go."""
-        ways = [way for each in self._steps.values() for way in (each.do, each.undo)]
-        return Binding("kafka", ", ".join(sorted({way.topic for way in ways if way is not None})))
+        topics = {way.topic for each in self._steps.values() for way in each.ways}
+        return Binding("kafka", ", ".join(sorted(topics)))
 
     @property
     def trouble(self) -> str:
@@ -117,19 +80,19 @@ class _Meaning(NamedTuple):
     says: Literal["succeeded", "refused"]
 
 
-def reader(bindings: Mapping[str, Sequence[StepTopics]], starts: Sequence[StartTopic]) -> Mapping[str, Read]:
+def readers(bindings: TopicBindings) -> Mapping[str, Read]:
     """Return how the records of each topic are read that comes in.
 
     Raises:
         ValueError: a topic means two things at once.
     """
     meanings: dict[str, list[_Meaning]] = {}
-    for participant, steps in bindings.items():
+    for participant, steps in bindings.events.items():
         for step in steps:
             for topic, meaning in _meanings(participant, step):
                 meanings.setdefault(topic, []).append(meaning)
     found: dict[str, Read] = {topic: _event_reader(topic, each) for topic, each in meanings.items()}
-    for start in starts:
+    for start in bindings.starts:
         if start.topic in found:
             raise ValueError(f"the topic {start.topic} cannot start a saga and mean something else as well")
         found[start.topic] = _start_reader(start)

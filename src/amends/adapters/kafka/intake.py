@@ -35,15 +35,27 @@ _log = logging.getLogger(__name__)
 
 
 class KafkaIntake:
-    """Reads `topics` as a member of `group`; `session` is how many seconds a silent member stays one."""
+    """Reads `topics` as a member of `group`; `session` is how many seconds a silent member stays one.
+
+    `member`: a name that this process alone has, and has again after a restart; it then goes on without a rebalance.
+    """
 
     def __init__(
-        self, address: driver.Address, topics: Iterable[str], *, group: str, session: float = 10.0
+        self,
+        address: driver.Address,
+        topics: Iterable[str],
+        *,
+        group: str,
+        session: float = 10.0,
+        member: str | None = None,
+        on_rebalance: Callable[[], None] | None = None,
     ) -> None:
         self._address = address
         self._topics = sorted(set(topics))
         self._group = group
         self._session = session
+        self._member = member
+        self._on_rebalance = on_rebalance
         self._trouble = Trouble(f"reading from {', '.join(address.servers)}")
         self._running: asyncio.Task[None] | None = None
         self.rebalances = 0
@@ -70,7 +82,9 @@ class KafkaIntake:
     async def _run(self, take: Take) -> None:
         pause = 0.0
         while True:
-            consumer = driver.consumer(self._address, group=self._group, session=self._session)
+            consumer = driver.consumer(
+                self._address, group=self._group, session=self._session, member=self._member
+            )
             reading = _Reading(consumer, take, trouble=self._trouble, on_change=self._changed)
             try:
                 await reading.run(self._topics)
@@ -82,6 +96,8 @@ class KafkaIntake:
 
     def _changed(self) -> None:
         self.rebalances += 1
+        if self._on_rebalance is not None:
+            self._on_rebalance()
 
 
 class _Reading:
@@ -97,6 +113,7 @@ class _Reading:
         self._partitions: dict[driver.Partition, _PartitionTask] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._commits = _Commits(self._consumer, self._fail)
+        self._is_ending = False
         self.was_well = False
 
     async def run(self, topics: Sequence[str]) -> None:
@@ -109,13 +126,15 @@ class _Reading:
             await asyncio.shield(self._end())
 
     async def _end(self) -> None:
+        self._is_ending = True
         await self._let_go(list(self._partitions))
         await self._commits.stop()
         with suppress(*driver.DRIVER_ERRORS):
             await self._consumer.stop()
 
     def _fail(self, error: BaseException) -> None:
-        if not self._failed.done():
+        # What breaks while it ends is nobody's business any more.
+        if not self._failed.done() and not self._is_ending:
             self._failed.set_exception(error)
 
     async def _assigned(self, partitions: Sequence[driver.Partition]) -> None:
@@ -123,7 +142,7 @@ class _Reading:
         self._trouble.ends()
         self._on_change()
         for partition in partitions:
-            if partition not in self._partitions:
+            if partition not in self._partitions and not self._is_ending:
                 self._partitions[partition] = _PartitionTask(
                     self._consumer, partition, self._take, self._commits, self._fail
                 )

@@ -91,7 +91,7 @@ class KafkaSender:
         """What keeps records from being written just now; empty when nothing does."""
         return self._trouble.text
 
-    async def publish(self, topic: str, *, key: bytes | None, value: bytes, headers: Headers) -> None:
+    async def publish(self, topic: str, *, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Write one record and wait until it is durable, however long that takes.
 
         Raises:
@@ -103,7 +103,7 @@ class KafkaSender:
             try:
                 await (await self._written(topic, key, value, headers))
             except driver.TOO_LARGE as error:
-                raise TooLarge(f"{len(value)} bytes are more than the broker takes") from error
+                raise TooLarge(f"{len(value or b'')} bytes are more than the broker takes") from error
             except driver.DRIVER_ERRORS as error:
                 if self._closed:
                     raise ConnectionError("the connection to Kafka is closed") from error
@@ -115,10 +115,10 @@ class KafkaSender:
                 return
 
     async def _written(
-        self, topic: str, key: bytes | None, value: bytes, headers: Headers
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers
     ) -> Awaitable[object]:
         producer = self._producer or await self._opened()
-        return await producer.send(topic, value, key, headers=headers)
+        return await producer.send(topic, value, key, headers=list(headers))
 
     async def _opened(self) -> driver.Producer:
         async with self._opening:

@@ -9,9 +9,14 @@ They do not: ask, write, or wait.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple, TypeAlias
 
 from amends.ports.event_store import Append, KeepIndex, RemoveIndex, SetIndex, StreamKey
+
+EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""From which the statements count microseconds."""
+MICROSECOND: Final = timedelta(microseconds=1)
 
 Place: TypeAlias = tuple[StreamKey, int]
 
@@ -21,7 +26,7 @@ class Prepared(NamedTuple):
     member's token, which comes first.
     """
 
-    arguments: tuple[Sequence[object], ...]
+    arguments: tuple[object, ...]
     has_only_transitions: bool
     resting: Collection[StreamKey]
     """Instances that have ended or now wait with no command out: nothing more is to come of them soon."""
@@ -55,16 +60,21 @@ def without_losers(batch: Sequence[Append], order: Iterable[int], taken: Collect
     return kept
 
 
+def _numbers(values: Iterable[int]) -> str:
+    """Return an array as the server writes it: the driver looks at each member of a list four times."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
 def prepare(
     appends: Sequence[Append], known: Mapping[StreamKey, int], begun: Mapping[StreamKey, int]
 ) -> Prepared:
     """Turn appends into arrays; each stream has its number in `known` or in `begun`."""
     stored = [append.transition for append in appends]
     transitions = (
-        [begun[each.key] if each.key in begun else known[each.key] for each in stored],
-        [each.position for each in stored],
-        [each.events for each in stored],
-        [each.recorded_at for each in stored],
+        _numbers([begun[each.key] if each.key in begun else known[each.key] for each in stored]),
+        _numbers([each.position for each in stored]),
+        _numbers([each.events for each in stored]),
+        _numbers([(each.recorded_at - EPOCH) // MICROSECOND for each in stored]),
         [each.body for each in stored],
     )
     changes = {
@@ -76,7 +86,7 @@ def prepare(
     kept = [(key, change) for key, change in changes.items() if isinstance(change, SetIndex)]
     ended = [key for key, change in changes.items() if isinstance(change, RemoveIndex)]
     arguments = (
-        list(begun.values()),
+        _numbers(begun.values()),
         [key.namespace for key in begun],
         [key.saga_id for key in begun],
         [key.namespace for key, _ in kept],

@@ -60,25 +60,29 @@ async def is_complete(link: Link, address: Address) -> bool:
     return not await check_applied(link, address)
 
 
-async def check_applied(link: Link, address: Address, folder: str = STORE) -> tuple[Migration, ...]:
-    """Refuse tables that these migrations did not build; return those that are still to be applied.
+async def check_applied(link: Link, address: Address, folder: str = STORE) -> list[Migration]:
+    """Refuse tables that these migrations did not build; return those that are still to be applied, in order.
+
+    What is missing need not be at the end: a number stands for one change, and changes do not build on each other's
+    numbers being consecutive.
 
     Raises:
         StoreNewer: there are migrations that this version does not know.
         StoreCorrupt: they were built by other files of the same numbers.
     """
-    applied = {note["number"]: tuple(note) for note in await link.fetch(statements.APPLIED_MIGRATIONS)}
-    known = {migration.number: migration for migration in known_migrations(folder)}
-    if applied and (newest := max(applied)) > max(known):
+    applied = [tuple(note) for note in await link.fetch(statements.APPLIED_MIGRATIONS)]
+    known = known_migrations(folder)
+    if applied and applied[-1][0] > known[-1].number:
         raise StoreNewer(
-            f"{address} was written by a newer version of Amends (its schema is {newest}, this version knows "
-            f"{max(known)}); install that version, it is never downgraded."
+            f"{address} was written by a newer version of Amends (its schema is {applied[-1][0]}, this version "
+            f"knows {known[-1].number}); install that version, it is never downgraded."
         )
-    for number, (_, name, checksum) in sorted(applied.items()):
-        migration = known.get(number)
-        if migration is None or (name, checksum) != (migration.name, migration.checksum):
-            raise corrupt(address, f"its tables were not built by migration {name} as it is known here")
-    return tuple(migration for number, migration in known.items() if number not in applied)
+    notes = {(each.number, each.name, each.checksum) for each in known}
+    for note in applied:
+        if note not in notes:
+            raise corrupt(address, f"its tables were not built by migration {note[1]} as it is known here")
+    numbers = {note[0] for note in applied}
+    return [each for each in known if each.number not in numbers]
 
 
 async def check_complete(link: Link, address: Address) -> None:
@@ -89,8 +93,8 @@ async def check_complete(link: Link, address: Address) -> None:
     """
     if missing := await check_applied(link, address):
         raise StoreOlder(
-            f"{address} was written by an older version of Amends (it lacks {missing[0].name} and what follows); run "
-            "amends migrate, or open it with this version once to run it, or read it with the version that wrote it."
+            f"{address} was written by an older version of Amends (its schema lacks {missing[0].name}); run amends "
+            "migrate, or open it with this version once to run it, or read it with the version that wrote it."
         )
 
 

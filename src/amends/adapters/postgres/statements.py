@@ -88,6 +88,12 @@ READ_STORED_STREAMS: Final = _query("read_stored_streams")
 DELETE_STREAMS: Final = _query("delete_streams")
 RESTORE_STREAMS: Final = _query("restore_streams")
 
+PARKED_PUT: Final = _query("parked_put")
+PARKED_SETTLE: Final = _query("parked_settle")
+PARKED_GET: Final = _query("parked_get")
+PARKED_FIND: Final = _query("parked_find")
+PARKED_COUNTS: Final = _query("parked_counts")
+
 CREATE_LIMIT_TABLE: Final = _query("create_limit_table")
 LIMIT_TRANSITION: Final = _query("limit_transition")
 DROP_SCHEMA: Final = _query("drop_schema")

@@ -6,7 +6,7 @@ They do not: decide, or reach the application.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -192,3 +192,40 @@ class ProblemDocument(msgspec.Struct, kw_only=True):
     status: int
     detail: str | msgspec.UnsetType = msgspec.UNSET
     errors: list[FaultDocument] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ReadyDocument(msgspec.Struct, kw_only=True):
+    """Whether work may come; `troubles` say why records wait somewhere, by binding, or for the intake."""
+
+    status: str
+    troubles: dict[str, str] = {}
+
+
+class ParkedDocument(msgspec.Struct, kw_only=True):
+    """A record that was parked: what it was, where it came from, why it is here and what became of it."""
+
+    id: str
+    state: Literal["waiting", "parked", "replayed", "discarded"]
+    code: str
+    reason: str
+    saga_id: str
+    topic: str
+    partition: int
+    offset: int
+    key: str | None
+    headers: list[tuple[str, str]]
+    value_base64: str | None
+    text: str | None
+    """The value, where it is text."""
+    parked_at: datetime
+    until: datetime | None
+    settled_at: datetime | None
+    by: str
+    note: str
+
+
+class ParkedPage(msgspec.Struct, kw_only=True):
+    """A page of parked records; the page behind it is ``after=next``."""
+
+    parked: list[ParkedDocument]
+    next: int | None

@@ -63,6 +63,9 @@ METRICS: Mapping[str, Metric] = {
     "amends_retention_failures_total": Metric(
         "counter", "Looks for what may go that did not come to their end."
     ),
+    "amends_messages_total": Metric("counter", "Records that came in, by topic and what became of them."),
+    "amends_parked": Metric("gauge", "Records that are kept aside, by state."),
+    "amends_trouble": Metric("gauge", "1 for a way on which records wait, by the binding, or intake."),
     "amends_ready": Metric("gauge", "1 while work may come."),
     "amends_members": Metric("gauge", "Processes that share the store, this one among them."),
     "amends_shards": Metric("gauge", "Shards that this process decides; all processes' together are 64."),
@@ -86,6 +89,7 @@ async def exposition(service: Service, *, connections: int) -> str:
         **_of_engine(service, gauges),
         **_of_retention(service),
         **_of_participants(gauges),
+        **await _of_records(service, gauges),
         "amends_connections": [_line("amends_connections", {}, connections)],
     }.items():
         metric = METRICS[name]
@@ -194,6 +198,23 @@ def _of_participants(gauges: Gauges) -> dict[str, list[str]]:
         name = "amends_commands_held_total"
         found[name] += [_line(name, {**labels, "by": what}, n) for what, n in sorted(each.held.items())]
     return found
+
+
+async def _of_records(service: Service, gauges: Gauges) -> dict[str, list[str]]:
+    came, kept = "amends_messages_total", "amends_parked"
+    trouble = [_line("amends_trouble", {"way": name}, 1) for name in sorted(gauges.troubles)]
+    arrivals = service.arrivals
+    if arrivals is None:
+        return {came: [], kept: [], "amends_trouble": trouble}
+    states = await arrivals.parked.counts()
+    return {
+        came: [
+            _line(came, {"topic": topic, "outcome": outcome}, number)
+            for (topic, outcome), number in sorted(arrivals.outcomes.items())
+        ],
+        kept: [_line(kept, {"state": state}, number) for state, number in sorted(states.items())],
+        "amends_trouble": trouble,
+    }
 
 
 def _histogram(name: str, labels: Labels, histogram: Histogram) -> Iterator[str]:

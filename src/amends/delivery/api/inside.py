@@ -71,10 +71,12 @@ async def ready(call: Call) -> web.StreamResponse:
     """Say whether work may come."""
     if call.door.draining.is_set():
         raise Problem("unavailable", "the service is going down", headers=SOON)
-    if not call.service.is_ready:
-        raise Problem("unavailable", "the service does not take work now; its log says why", headers=SOON)
+    if reason := call.service.why_not_ready:
+        raise Problem("unavailable", f"the service takes no work now: {reason}", headers=SOON)
     gauges = call.service.gauges()
-    return render.document({"status": "ready", "members": gauges.members, "shards": gauges.shards})
+    told = {"status": "ready", "members": gauges.members, "shards": gauges.shards}
+    # Work may come although records wait somewhere: what is durable goes on when the way is open again.
+    return render.document({**told, "troubles": gauges.troubles} if gauges.troubles else told)
 
 
 async def metrics(call: Call) -> web.StreamResponse:

@@ -14,7 +14,17 @@ from aiohttp import web
 
 from amends.application.orchestrator import Orchestrator
 from amends.core.transitions import Status
-from amends.delivery.api import acts, documents as d, exposition, inside, query as q, reads, starts, streams
+from amends.delivery.api import (
+    acts,
+    aside,
+    documents as d,
+    exposition,
+    inside,
+    query as q,
+    reads,
+    starts,
+    streams,
+)
 from amends.delivery.api.call import Call
 from amends.delivery.api.problem import Problem
 from amends.wire.excerpt import excerpt
@@ -130,7 +140,14 @@ LIST = {
 
 def table(*, longest_wait: float) -> tuple[Route, ...]:
     """Return all routes; `longest_wait` is in seconds."""
-    return (*_instances(longest_wait), *_histories(), *_steering(), *_definitions(), *_inside())
+    return (
+        *_instances(longest_wait),
+        *_histories(),
+        *_steering(),
+        *_parked(),
+        *_definitions(),
+        *_inside(),
+    )
 
 
 def _instances(longest_wait: float) -> tuple[Route, ...]:
@@ -248,6 +265,56 @@ def _steering() -> tuple[Route, ...]:
     )
 
 
+def _parked() -> tuple[Route, ...]:
+    return (
+        Route(
+            method="GET",
+            path="/v1/parked",
+            handler=aside.find,
+            says="List records that were parked.",
+            answer=d.ParkedPage,
+            bad=(404,),
+            query={
+                "state": q.Parameter(
+                    kind=q.choice("waiting", "parked", "replayed", "discarded"),
+                    says="In this state; may be repeated.",
+                    repeats=True,
+                ),
+                "saga_id": q.Parameter(kind=q.TEXT, says="That seem to be about this instance."),
+                "topic": q.Parameter(kind=q.TEXT, says="That came on this topic."),
+                "code": q.Parameter(kind=q.TEXT, says="For this reason."),
+                "after": q.Parameter(kind=q.POSITION, says="Begin behind this number."),
+                "limit": q.Parameter(
+                    kind=q.whole(1, aside.MOST), says=f"How many; {aside.PAGE} if not given."
+                ),
+            },
+        ),
+        Route(
+            method="GET",
+            path="/v1/parked/{id}",
+            handler=aside.get,
+            says="Show a parked record: its bytes, where it came from, and why it is here.",
+            answer=d.ParkedDocument,
+            bad=(404,),
+        ),
+        *(
+            Route(
+                method="POST",
+                path=f"/v1/parked/{{id}}/{verb}",
+                handler=handler,
+                says=says,
+                answer=d.ParkedDocument,
+                bad=(404, 409, *BODY),
+                body=d.ActBody,
+            )
+            for verb, handler, says in (
+                ("replay", aside.replay, "Take a parked record as if it came now."),
+                ("discard", aside.discard, "Note that nothing is to become of a parked record."),
+            )
+        ),
+    )
+
+
 def _definitions() -> tuple[Route, ...]:
     return (
         Route(
@@ -308,7 +375,7 @@ def _inside() -> tuple[Route, ...]:
             path="/ready",
             handler=inside.ready,
             says="Whether it may be given work.",
-            answer=d.HealthDocument,
+            answer=d.ReadyDocument,
             is_open=True,
         ),
         Route(

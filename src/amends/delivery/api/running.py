@@ -9,12 +9,14 @@ It does not: read settings (`amends.settings` does), or choose exit codes beyond
 """
 
 import asyncio
+import dataclasses
+import importlib.util
 import logging
 import os
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -33,9 +35,10 @@ from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
 from amends.delivery.api.protections import protection
 from amends.delivery.api.server import Options, Server
-from amends.delivery.stores import NotServed, stores
-from amends.settings import Settings
+from amends.delivery.stores import NotServed, parked, stores
+from amends.settings import Settings, SettingsInvalid
 from amends.settings.model import Retention
+from amends.settings.topics import load_topics
 
 CALLBACKS = "/v1/callbacks"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound to it here
@@ -57,7 +60,8 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
         DefinitionChanged, StoreError, KeyUnusable: the store cannot.
         OSError: the address cannot be had.
     """
-    bindings = _bindings(sagas, settings)
+    cluster = _cluster(settings)
+    bindings = _bindings(sagas, settings, over_topics=cluster.transports if cluster else {})
     going = _signalled()
     async with AsyncExitStack() as stack:
         sockets = await bound(settings.server.host, settings.server.port)
@@ -69,52 +73,81 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
             lane_width=settings.saga.lane_width,
         )
         url = _url(sockets[0])
-        service, callbacks, answer = _service(sagas, settings, bindings, shares, url)
+        joined = _Joined(sagas=sagas, settings=settings, bindings=bindings, cluster=cluster)
+        service, callbacks, answer = _service(joined, shares, url)
         server = Server(
             service=service,
             callbacks=answer,
             options=_options(settings, shares),
         )
         server.listen(sockets)
-        async with service:
-            callbacks.deliver_to(service.orchestrator)
-            # Not before the store is ours: nothing is left beside a file that was refused.
-            server.open(Cursors(await _cursor_key(settings, service)))
-            ready(url)
-            await going.wait()
+        async with AsyncExitStack() as opened:
+            if await _opened_before(going, service, opened):
+                callbacks.deliver_to(service.orchestrator)
+                # Not before the store is ours: nothing is left beside a file that was refused.
+                server.open(Cursors(await _cursor_key(settings, service)))
+                ready(url)
+                await going.wait()
             _log.info("going down: waiting for what is in progress")
             await server.drain(settings.server.shutdown_timeout.total_seconds())
         _log.info("stopped")
 
 
-def _service(
-    sagas: "Sequence[Saga[Any]]",
-    settings: Settings,
-    bindings: Sequence[str],
-    shares: Share,
-    url: str,
-) -> tuple[Service, Callbacks, Answer]:
+async def _opened_before(going: asyncio.Event, service: Service, stack: AsyncExitStack) -> bool:
+    """Open `service`, which may wait for its store; tell whether that was done before a signal came."""
+    opening = asyncio.create_task(stack.enter_async_context(service), name="amends-opening")
+    signalled = asyncio.create_task(going.wait(), name="amends-signal")
+    try:
+        await asyncio.wait({opening, signalled}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        signalled.cancel()
+        if not opening.done():
+            opening.cancel()
+    with suppress(asyncio.CancelledError):
+        await opening
+    return not opening.cancelled()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Joined:
+    """What the service is made of."""
+
+    sagas: "Sequence[Saga[Any]]"
+    settings: Settings
+    bindings: Sequence[str]
+    """The participants that are called over HTTP."""
+    cluster: Any
+    """The brokers, as `bootstrap.kafka` gives them; None without."""
+
+
+def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbacks, Answer]:
+    settings, cluster = joined.settings, joined.cluster
     server, saga = settings.server, settings.saga
     public = server.public_url.text.rstrip("/") if server.public_url else url
     callbacks, answer = bootstrap.mounted_callbacks(
         public + CALLBACKS, longest_body=server.max_body_size, body_within=server.body_timeout
     )
     store, read_model = stores(settings.database)
+    http = _transports(settings, joined.bindings, callbacks.url, shares.per_participant)
     orchestrator = Orchestrator(
-        sagas=sagas,
+        sagas=joined.sagas,
         store=store,
-        participants=_transports(settings, bindings, callbacks.url, shares.per_participant),
+        participants={**http, **(cluster.transports if cluster else {})},
         namespace=saga.namespace,
         most_live=saga.most_live,
         most_waiting=saga.most_waiting,
         lane_width=min(saga.lane_width, shares.per_participant),
         protection=protection(settings),
-        protections={name: protection(settings, settings.microservices[name]) for name in bindings},
+        protections={name: protection(settings, settings.microservices[name]) for name in joined.bindings},
         defaults=Defaults(
             timeout=saga.step_timeout, retry=saga.retry.policy(), undo_retry=saga.undo_retry.policy()
         ),
+        open_within=settings.database.start_timeout,
     )
-    service = bootstrap.service(orchestrator, read_model=read_model, retained=_retained(settings.retention))
+    coming = bootstrap.incoming(orchestrator, cluster, parked(settings.database)) if cluster else None
+    service = bootstrap.service(
+        orchestrator, read_model=read_model, retained=_retained(settings.retention), incoming=coming
+    )
     return service, callbacks, answer
 
 
@@ -125,18 +158,55 @@ def _retained(retention: Retention) -> bootstrap.Retained | None:
     return bootstrap.Retained(archive, retention.age, retention.interval)
 
 
-def _bindings(sagas: "Sequence[Saga[Any]]", settings: Settings) -> list[str]:
-    """Return the names under `microservices` that some step uses.
+def _cluster(settings: Settings) -> Any:
+    """Return the brokers with what is bound to them; None without `kafka.bindings`.
+
+    Raises:
+        NotServed: the bindings, or the brokers' settings, cannot be used.
+    """
+    kafka = settings.kafka
+    if kafka.bindings is None:
+        return None
+    if not kafka.bootstrap_servers:
+        raise NotServed("kafka.bindings needs kafka.bootstrap-servers")
+    if importlib.util.find_spec("aiokafka") is None:
+        raise NotServed('kafka.bindings needs aiokafka: pip install "amends[kafka]"')
+    if kafka.serialization != "json":
+        raise NotServed("kafka.serialization: avro is still to come")
+    names = kafka.topics.__dataclass_fields__
+    named = {name.replace("_", "-"): str(getattr(kafka.topics, name)) for name in names}
+    try:
+        return bootstrap.kafka(
+            kafka.bootstrap_servers,
+            load_topics(kafka.bindings, named),
+            group=kafka.consumer_group,
+            client_id=kafka.client_id,
+            replies=kafka.topics.replies,
+            member=kafka.member,
+            partitions=kafka.partitions,
+            protocol=kafka.security_protocol.upper(),
+            mechanism=kafka.sasl_mechanism.upper(),
+            username=kafka.username,
+            password=kafka.password.reveal() if kafka.password else None,
+        )
+    except (SettingsInvalid, ValueError) as error:
+        raise NotServed(f"kafka.bindings: {error}") from error
+
+
+def _bindings(
+    sagas: "Sequence[Saga[Any]]", settings: Settings, *, over_topics: Mapping[str, Any]
+) -> list[str]:
+    """Return the names under `microservices` that some step uses, without those that are spoken to `over_topics`.
 
     Raises:
         Unbound: a participant has no service.
     """
-    used, missing = needed(Registry(sagas).plans, settings.microservices)
+    used, missing = needed(Registry(sagas).plans, {**settings.microservices, **over_topics})
     if missing:
         told = [f"{name} (of {', '.join(users)})" for name, users in missing.items()]
         keys = ", ".join(f"microservices.{name}.url" for name in missing)
         raise Unbound(f"no service is configured for participant {', '.join(told)}: set {keys}")
-    return sorted(used)
+    return sorted(used - over_topics.keys())
 
 
 def _transports(

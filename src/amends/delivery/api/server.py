@@ -3,7 +3,7 @@
 Rules
 - Every answer carries `Amends-Request-Id` and the headers that keep a browser from making more of it than it is.
 - What is wrong with a request is told to its client and logged once, at WARNING; what broke here is logged with its
-  trace, and the client gets the id to ask about.
+  trace, and the client gets the id to ask about. That it is not ready is not logged for each who is told so.
 - An answer whose client does not take it is given up in time. Going down, each connection closes after its answer.
 It does not: know what a route does.
 """
@@ -209,8 +209,10 @@ class Server:
             self._log_too_many(request, problem)
             return self._problem(problem)
         broke = problem.code == "internal"
+        # That the store is away was said once: not again for each who asks meanwhile, probes least of all.
+        is_known = problem.code == "unavailable" and self._door.service.why_not_ready is not None
         _log.log(
-            logging.ERROR if broke else logging.WARNING,
+            logging.ERROR if broke else logging.DEBUG if is_known else logging.WARNING,
             "%s %s from %s: %d %s, %s",
             excerpt(request.method),
             excerpt(request.rel_url.raw_path),

@@ -37,12 +37,20 @@ def demo(
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do not go on with an interrupted run.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Put an earlier run's files aside.")] = False,
+    transport: Annotated[
+        str | None,
+        typer.Option(
+            "--transport",
+            metavar="WAY",
+            help="How the services are spoken to: http, or kafka (order, booking), which starts a broker.",
+        ),
+    ] = None,
 ) -> int:
     """Watch sagas run through real services."""
     root = _checkout()
     _check_name(name, root)
     flags = {"--json": json, "--fresh": fresh, "--keep": keep}
-    values = {"--directory": directory, "--input": given}
+    values = {"--directory": directory, "--input": given, "--transport": transport}
     arguments = [flag for flag, wanted in flags.items() if wanted]
     arguments += [f"{option}={value}" for option, value in values.items() if value is not None]
     # -P: a folder named examples in the current directory must not get in the way.
@@ -55,7 +63,7 @@ def _checkout() -> Path:
     root = Path(amends.__file__).resolve().parents[2]
     if not (root / "src" / "amends").is_dir() or not (root / "examples").is_dir():
         raise Unusable(NOT_HERE)
-    for module in ("aiohttp", "rich"):
+    for module in ("aiohttp", "httptools", "rich"):
         if importlib.util.find_spec(module) is None:
             raise Unusable(f'the demos need {module}: pip install "amends[server]"')
     return root

@@ -52,7 +52,7 @@ def serve(
     ] = None,
 ) -> int:
     """Run sagas as a service."""
-    for module in ("yaml", "aiohttp"):
+    for module in ("yaml", "aiohttp", "httptools"):
         if importlib.util.find_spec(module) is None:
             raise Unusable(f'serving needs {module}: pip install "amends[server]"')
     from amends.delivery.cli.configured import settings_at, with_options

@@ -34,6 +34,9 @@ from amends.delivery.client.faults import Denied, Unreachable
 
 T = TypeVar("T")
 
+ONLY_A_SERVICE: Final = (
+    "a store file has no parked records; ask the service: leave --store out, or give --url"
+)
 CALLS_NOBODY: Final = "from a store file nobody is called; ask the service, with --url"
 NEED: Final = "a change in a store file needs the definition of the saga: give --sagas MODULE:SAGA"
 
@@ -100,6 +103,15 @@ class StoreFile:
             return document(await getattr(orchestrator, act)(saga_id, *steps, **named, expected=expected))
 
         return self._change(do)
+
+    def parked(self, filters: Filters, *, limit: int, after: int) -> Document:
+        raise Unusable(ONLY_A_SERVICE)
+
+    def parked_record(self, record: str) -> Document:
+        raise Unusable(ONLY_A_SERVICE)
+
+    def settle(self, verb: Literal["replay", "discard"], record: str, body: Document) -> Document:
+        raise Unusable(ONLY_A_SERVICE)
 
     def definitions(self, name: str | None = None) -> Sequence[Document]:
         async def read(inspection: Inspection) -> list[Document]:

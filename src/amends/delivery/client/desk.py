@@ -54,6 +54,18 @@ class Desk(Protocol):
         """Do `act` and return the instance as it stands then."""
         ...
 
+    def parked(self, filters: Filters, *, limit: int, after: int) -> Document:
+        """Return a page of parked records: ``parked`` and ``next``, the number behind which the next one begins."""
+        ...
+
+    def parked_record(self, record: str) -> Document:
+        """Return one parked record."""
+        ...
+
+    def settle(self, verb: Literal["replay", "discard"], record: str, body: Document) -> Document:
+        """Replay or discard a parked record, and return it as it is then."""
+        ...
+
     def definitions(self, name: str | None = None) -> Sequence[Document]:
         """Return the definitions at hand, or those of one name."""
         ...

@@ -81,6 +81,16 @@ class Service:
         headers = {} if expected is None else {"If-Match": f'"{expected}"'}
         return self._document(self._ask("POST", f"{_saga(saga_id)}/{verb}", body, headers=headers))
 
+    def parked(self, filters: Filters, *, limit: int, after: int) -> Document:
+        asked = {**filters, "limit": limit, "after": after}
+        return self._document(self._ask("GET", f"/v1/parked?{urlencode(asked, doseq=True)}"))
+
+    def parked_record(self, record: str) -> Document:
+        return self._document(self._ask("GET", f"/v1/parked/{_segment(record)}"))
+
+    def settle(self, verb: Literal["replay", "discard"], record: str, body: Document) -> Document:
+        return self._document(self._ask("POST", f"/v1/parked/{_segment(record)}/{verb}", body))
+
     def definitions(self, name: str | None = None) -> Sequence[Document]:
         target = "/v1/definitions" if name is None else f"/v1/definitions/{_segment(name)}"
         found: Sequence[Document] = self._document(self._ask("GET", target))["definitions"]

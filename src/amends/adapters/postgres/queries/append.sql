@@ -6,7 +6,7 @@ WITH guard AS (
     SELECT token FROM member WHERE token = $1 AND NOT fenced FOR KEY SHARE
 ), begun AS (
     INSERT INTO stream (number, namespace, saga_id)
-    SELECT * FROM unnest($2::bigint[], $3::text[], $4::text[])
+    SELECT * FROM unnest($2::text::bigint[], $3::text[], $4::text[])
     WHERE EXISTS (SELECT FROM guard)
 ), kept AS (
     INSERT INTO open_instance (namespace, saga_id, wake_at, outstanding, shard)
@@ -32,7 +32,9 @@ WITH guard AS (
     ON CONFLICT (number) DO NOTHING
 ), stored AS (
     INSERT INTO transition (stream, position, events, recorded_at, body)
-    SELECT * FROM unnest($13::bigint[], $14::integer[], $15::integer[], $16::timestamptz[], $17::json[])
+    SELECT stream, position, events, timestamptz '2000-01-01 00:00:00+00' + since * interval '1 microsecond', body
+    FROM unnest($13::text::bigint[], $14::text::integer[], $15::text::integer[], $16::text::bigint[], $17::json[])
+        AS given (stream, position, events, since, body)
     WHERE EXISTS (SELECT FROM guard)
 )
 SELECT count(*) FROM guard

@@ -1,0 +1,1 @@
+SELECT state, count(*) AS records FROM parked GROUP BY state

@@ -1,0 +1,1 @@
+SELECT state, count(*) FROM parked GROUP BY state

@@ -1,0 +1,340 @@
+"""Arrivals: what comes in as records is brought to the instances that they are for, and parked when it is for nobody.
+
+Rules
+- Nothing is let go of before it is durable: a reply in its stream, a start in its, all else among the parked. What
+  passes by itself (the store is away, there is no room) is raised, so that the record comes again; nothing else is, so
+  no record blocks those behind it.
+- A record for an instance that is not there *yet* waits among the parked, up to a time and a number, and is brought as
+  soon as the log shows that the instance began. After that time a person decides.
+- A parked record can be replayed: it is read again, by the rules of now, and goes the same way as when it came.
+It does not: consume, read records (an adapter's function does), or decide what a reply leads to.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+from amends.application.errors import (
+    ActRefused,
+    DefinitionUnknown,
+    NoSuchSaga,
+    NotEncodable,
+    NotRunning,
+    Overloaded,
+    SagaConflict,
+    SagaIdInvalid,
+    SagaUnknown,
+)
+from amends.application.follower import Followed, Listener
+from amends.application.late_replies import record_event, record_reply
+from amends.application.orchestrator import Orchestrator
+from amends.ports import Clock, StoreError
+from amends.ports.intake import (
+    Content,
+    EventCame,
+    Foreign,
+    Outcome,
+    OwnMessage,
+    Read,
+    Record,
+    ReplyCame,
+    StartCame,
+    Unreadable,
+)
+from amends.ports.parked import Parked, ParkedState, ParkedStore, parked_id
+
+__all__ = ["Arrivals", "NotParked", "Parked"]
+
+log = logging.getLogger("amends.arrivals")
+
+PASSING: Final = (StoreError, NotRunning, Overloaded)
+"""What passes by itself, or ends with this process: the record comes again."""
+WAITS: Final = timedelta(hours=1)
+MOST_WAITING: Final = 10_000
+NO_SAGA: Final = "no-saga"
+LOOK: Final = 5.0
+"""Seconds between two looks at what has waited for too long."""
+PAGE: Final = 500
+
+
+class NotParked(Exception):
+    """There is no such record, or it is settled already."""
+
+
+class _Nobody(Exception):
+    """A record is for nobody, and why."""
+
+    def __init__(self, code: str, reason: str, *, saga_id: str = "") -> None:
+        super().__init__(reason)
+        self.code = code
+        self.saga_id = saga_id
+
+
+class Arrivals:
+    """Takes records for one orchestrator; `beginnings` follows the log, to know which instances have begun."""
+
+    def __init__(
+        self,
+        orchestrator: Orchestrator,
+        *,
+        read: Read,
+        parked: ParkedStore,
+        clock: Clock,
+        waits: timedelta = WAITS,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        """Read records with `read`; one for an instance that is not there waits for `waits`."""
+        self._orchestrator = orchestrator
+        self._read = read
+        self._parked = parked
+        self._clock = clock
+        self._waits = waits
+        self._most_waiting = most_waiting
+        self._waiting: dict[str, set[str]] = {}
+        self._outcomes: Counter[tuple[str, Outcome]] = Counter()
+        self._watch: asyncio.Task[None] | None = None
+        self._beginnings = _Beginnings(self)
+
+    @property
+    def parked(self) -> ParkedStore:
+        """What was parked."""
+        return self._parked
+
+    @property
+    def outcomes(self) -> Mapping[tuple[str, Outcome], int]:
+        """How many records came to what, by topic and outcome, since this process began."""
+        return self._outcomes
+
+    async def open(self) -> None:
+        """Open the parked records and find those that wait."""
+        await self._parked.open()
+        after = 0
+        while page := await self._parked.find(states=("waiting",), after=after, limit=PAGE):
+            for each in page:
+                self._waiting.setdefault(each.saga_id, set()).add(each.id)
+            after = page[-1].number
+        self._watch = asyncio.create_task(self._watch_time(), name="amends-arrivals")
+
+    async def close(self) -> None:
+        """Let go. Closing twice is harmless."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        await self._parked.close()
+
+    async def take(self, record: Record) -> Outcome:
+        """Bring a record to whom it is for, or park it; return what became of it.
+
+        Raises:
+            StoreError, NotRunning, Overloaded: nothing became of it yet; it is to come again.
+        """
+        outcome = await self._taken(record)
+        self._outcomes[record.topic, outcome] += 1
+        return outcome
+
+    async def _taken(self, record: Record) -> Outcome:
+        try:
+            return await self._bring(self._content(record))
+        except PASSING:
+            raise
+        except _Nobody as nobody:
+            return await self._park(record, nobody)
+        except Exception as error:  # whatever it is, it must not block the records behind it
+            log.exception("a record of %s cannot be taken", record.topic)
+            return await self._park(record, _Nobody("defect", f"{type(error).__name__}: {error}"[:200]))
+
+    def _content(self, record: Record) -> Content:
+        return self._read(record)
+
+    async def _bring(self, content: Content) -> Outcome:
+        match content:
+            case OwnMessage():
+                return "own"
+            case Foreign():
+                return "foreign"
+            case Unreadable(code, reason, saga_id):
+                raise _Nobody(code, reason, saga_id=saga_id)
+            case ReplyCame(reply):
+                if reply.namespace != self._orchestrator.namespace:
+                    raise _Nobody("namespace", f"this service does not serve {reply.namespace[:100]!r}")
+                return await self._answer(content, reply.saga_id)
+            case EventCame():
+                return await self._answer(content, content.saga_id)
+            case StartCame():
+                return await self._start(content)
+
+    async def _answer(self, content: ReplyCame | EventCame, saga_id: str) -> Outcome:
+        entrance, namespace = self._orchestrator.engine.entrance, self._orchestrator.namespace
+        try:
+            if isinstance(content, ReplyCame):
+                verdict = await record_reply(entrance, content.reply)
+            else:
+                verdict = await record_event(entrance, namespace, content)
+        except DefinitionUnknown as error:
+            raise _Nobody("no-definition", str(error), saga_id=saga_id) from error
+        except SagaUnknown as error:
+            raise _Nobody(NO_SAGA, f"there is no saga {saga_id!r} yet", saga_id=saga_id) from error
+        except ActRefused as error:
+            raise _Nobody(error.code, str(error), saga_id=saga_id) from error
+        if verdict == "unknown":
+            raise _Nobody(
+                "unknown-command", f"saga {saga_id!r} has issued nothing that this answers", saga_id=saga_id
+            )
+        return verdict
+
+    async def _start(self, start: StartCame) -> Outcome:
+        try:
+            begun = await self._orchestrator.begin(start.saga, start.data, saga_id=start.saga_id)
+        except SagaConflict as error:
+            raise _Nobody("conflict", str(error), saga_id=start.saga_id) from error
+        except (ActRefused, SagaIdInvalid, NotEncodable, NoSuchSaga) as error:
+            raise _Nobody("bad-start", str(error)[:200], saga_id=start.saga_id) from error
+        return "recorded" if begun.is_new else "duplicate"
+
+    # --- parking ---
+
+    async def _park(self, record: Record, nobody: _Nobody) -> Outcome:
+        waits = nobody.code == NO_SAGA and len(self._waiting) < self._most_waiting
+        now = self._clock.now()
+        state: ParkedState = "waiting" if waits else "parked"
+        made = Parked(
+            id=parked_id(record),
+            record=record,
+            namespace=self._orchestrator.namespace,
+            saga_id=nobody.saga_id,
+            code=nobody.code,
+            reason=str(nobody),
+            state=state,
+            parked_at=now,
+            until=now + self._waits if waits else None,
+        )
+        if not await self._parked.put(made):
+            return "duplicate"
+        if not waits:
+            where = f"{record.topic}[{record.partition}]@{record.offset}"
+            log.warning("parked %s: %s, %s", where, nobody.code, nobody)
+            return "parked"
+        self._waiting.setdefault(nobody.saga_id, set()).add(made.id)
+        # It may have begun after it was looked for, and before anybody knew that something waits for it.
+        return "recorded" if await self._is_there(nobody.saga_id) else "waiting"
+
+    async def _is_there(self, saga_id: str) -> bool:
+        try:
+            await self._orchestrator.get(saga_id)
+        except SagaUnknown:
+            return False
+        await self._bring_waiting(saga_id)
+        return True
+
+    @property
+    def beginnings(self) -> Listener:
+        """What tells which instances have begun."""
+        return self._beginnings
+
+    async def look(self) -> None:
+        """Bring what waits to those instances that are there by now."""
+        for saga_id in list(self._waiting):
+            await self._is_there(saga_id)
+
+    async def began(self, piece: Sequence[Followed]) -> None:
+        """Bring what waited to those instances that have begun."""
+        if not self._waiting:
+            return
+        for followed in piece:
+            key = followed.transition.key
+            began = followed.transition.position == 1 and key.namespace == self._orchestrator.namespace
+            if began and key.saga_id in self._waiting:
+                await self._bring_waiting(key.saga_id)
+
+    async def _bring_waiting(self, saga_id: str) -> None:
+        for each in sorted(self._waiting.pop(saga_id, ())):
+            found = await self._parked.get(each)
+            if found is not None and found.state == "waiting":
+                await self._again(found, by="amends", note="the instance began")
+
+    async def _again(self, found: Parked, *, by: str, note: str) -> Outcome:
+        """Read a parked record once more, and settle it by what it comes to now."""
+        now = self._clock.now()
+        try:
+            outcome = await self._bring(self._content(found.record))
+        except _Nobody as nobody:
+            if found.state == "waiting" or nobody.code != found.code:
+                await self._parked.settle(
+                    found.id, "parked", by=by, note=f"{note}; {nobody}", at=now, code=nobody.code
+                )
+            return "parked"
+        await self._parked.settle(found.id, "replayed", by=by, note=note, at=now)
+        self._outcomes[found.record.topic, outcome] += 1
+        return outcome
+
+    # --- what people do ---
+
+    async def replay(self, wanted: str, *, by: str, reason: str) -> Outcome:
+        """Take a parked record as if it came now; it stays parked when it is still for nobody.
+
+        Raises:
+            NotParked: there is none of this id that is not settled.
+        """
+        return await self._again(await self._open_one(wanted), by=by, note=reason)
+
+    async def discard(self, wanted: str, *, by: str, reason: str) -> None:
+        """Note that nothing is to become of a parked record.
+
+        Raises:
+            NotParked: there is none of this id that is not settled.
+        """
+        found = await self._open_one(wanted)
+        await self._parked.settle(found.id, "discarded", by=by, note=reason, at=self._clock.now())
+        self._waiting.get(found.saga_id, set()).discard(found.id)
+
+    async def _open_one(self, wanted: str) -> Parked:
+        found = await self._parked.get(wanted)
+        if found is None:
+            raise NotParked(f"no record {wanted[:100]!r} is parked")
+        if found.state not in {"waiting", "parked"}:
+            raise NotParked(f"the record was {found.state} by {found.by}: {found.note}")
+        return found
+
+    # --- time ---
+
+    async def expire(self) -> int:
+        """Hand what has waited for too long to a person; return how many."""
+        now, after, expired = self._clock.now(), 0, 0
+        while page := await self._parked.find(states=("waiting",), after=after, limit=PAGE):
+            for each in page:
+                if each.until is None or each.until <= now:
+                    note = "no instance of this id began in time"
+                    expired += await self._parked.settle(each.id, "parked", by="amends", note=note, at=now)
+                    self._waiting.pop(each.saga_id, None)
+            after = page[-1].number
+        return expired
+
+    async def _watch_time(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            if self._waiting:
+                with suppress(StoreError):
+                    await self.expire()
+
+
+class _Beginnings:
+    """Follows the log, for what waits."""
+
+    name = "arrivals"
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        self._arrivals = arrivals
+
+    async def begin(self, end: int) -> int:
+        """Follow from now on; what began before is found by looking."""
+        await self._arrivals.look()
+        return end
+
+    async def take(self, piece: Sequence[Followed]) -> None:
+        """Have brought what waited."""
+        await self._arrivals.began(piece)

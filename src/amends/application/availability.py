@@ -1,0 +1,83 @@
+"""Whether the store can be used now, as all who use it see it together: what readiness and the log say of it.
+
+Rules
+- An outage begins when the first of them is refused, or has waited for long; it is over when nobody waits for the store
+  any more and somebody was answered. Each end of it is one line in the log, however many wait.
+- The reason that is shown to anybody names no address; the line in the log does.
+It does not: ask the store, or wait (`patience`, `writer` and `timers` do).
+"""
+
+import asyncio
+import logging
+from collections.abc import Generator, Hashable
+from contextlib import contextmanager
+from typing import Final
+
+from amends.ports import StoreError, StoreFull
+
+log = logging.getLogger("amends.store")
+
+SLOW: Final = 5.0
+"""Seconds without an answer after which the store counts as away."""
+
+
+class Availability:
+    """One per store and process."""
+
+    def __init__(self) -> None:
+        """Begin with a store that can be used."""
+        self._waiting: set[Hashable] = set()
+        self._since: float | None = None
+        self._reason = ""
+
+    @property
+    def is_away(self) -> bool:
+        """Tell whether there is an outage now."""
+        return self._since is not None
+
+    @property
+    def reason(self) -> str | None:
+        """Return why the store cannot be used now, and how long that has been so; None when it can."""
+        if self._since is None:
+            return None
+        return f"{self._reason} ({_now() - self._since:.0f} s now); the log says more"
+
+    def missed(self, who: Hashable, error: StoreError) -> None:
+        """Take notice that `who` was refused, and will ask again."""
+        full = isinstance(error, StoreFull)
+        self._wait(who, "the store has no space left" if full else "the store does not answer", str(error))
+
+    def answered(self, who: Hashable) -> None:
+        """Take notice that `who` got what it asked for."""
+        self._waiting.discard(who)
+        if self._since is None or self._waiting:
+            return
+        log.warning("the store can be used again, after %.1f s", _now() - self._since)
+        self._since = None
+
+    def left(self, who: Hashable) -> None:
+        """Take notice that `who` asks no more, and was not answered."""
+        self._waiting.discard(who)
+
+    @contextmanager
+    def watched(self, who: Hashable) -> Generator[None]:
+        """Have it noticed when what happens inside takes long: a server may be there and not answer."""
+        slow = asyncio.get_running_loop().call_later(SLOW, self._slow, who)
+        try:
+            yield
+        finally:
+            slow.cancel()
+
+    def _slow(self, who: Hashable) -> None:
+        self._wait(who, "the store does not answer", f"no answer to a commit within {SLOW:g} s")
+
+    def _wait(self, who: Hashable, reason: str, told: str) -> None:
+        self._waiting.add(who)
+        self._reason = reason
+        if self._since is None:
+            self._since = _now()
+            log.warning("the store cannot be used now, what needs it waits: %s", told)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
