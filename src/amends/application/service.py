@@ -21,7 +21,7 @@ from amends.application.participants import ParticipantView
 from amends.application.projector import Projector
 from amends.application.queries import Queries
 from amends.application.retention import Retention
-from amends.ports import SHARDS, Archive, ReadModel, RetainedStore
+from amends.ports import SHARDS, Archive, ReadModel, RetainedStore, SharedStore
 from amends.ports.intake import Intake
 
 POLL = 0.2
@@ -261,6 +261,6 @@ def _retention(
         orchestrator.clock,
         age=retained.age,
         read_model=read_model,
-        # Of several processes the one that puts the rows: it alone may remove some.
-        may_run=lambda: projector is None or projector.leads,
+        # In a shared store each member gives up what is of its own shards; otherwise who puts the rows does.
+        may_run=lambda: isinstance(store, SharedStore) or projector is None or projector.leads,
     )

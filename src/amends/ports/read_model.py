@@ -114,7 +114,7 @@ class ReadModel(Protocol):
         ...
 
     async def remove(self, keys: Sequence[StreamKey]) -> None:
-        """Forget the rows of some instances; the checkpoint stays."""
+        """Forget the rows of some instances; the checkpoint stays. It needs no claim: the rows do not come again."""
         ...
 
     async def clear(self) -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from amends.adapters.postgres import Address, PostgresReadModel, migrate_views, migrations, statements
 from amends.adapters.postgres.migrations import Migration, known_migrations
-from amends.ports import Checkpoint, ClaimLost, Count, SagaQuery, StoreNewer
+from amends.ports import Checkpoint, ClaimLost, Count, SagaQuery, StoreNewer, StreamKey
 from amends.testing.read_model_suite import a_row
 from tests.adapters.postgres.lines import ask, session
 
@@ -49,13 +49,22 @@ async def test_one_writes_and_all_answer(address: Address) -> None:
             await second.put([a_row("b")], TWO)
         with pytest.raises(ClaimLost):
             await second.clear()
-        with pytest.raises(ClaimLost):
-            await second.remove([])
         assert await found(first) == ["a"]
         await first.close()
         assert await second.claim()
         await second.put([a_row("b", started=1)], TWO)
         assert await found(second) == ["a", "b"]
+
+
+async def test_who_does_not_write_may_remove_what_left_the_store(address: Address) -> None:
+    async with standing_by(address) as first, standing_by(address) as second:
+        assert await first.claim()
+        rows = [a_row("a"), a_row("b", started=1)]
+        await first.put(rows, ONE)
+        await second.remove([StreamKey(rows[0].namespace, "a")])
+        assert (await found(first), await first.checkpoint()) == (["b"], ONE)
+        assert list(await first.counts()) == [Count("order", "running", 1)]
+        assert not await second.claim()
 
 
 async def test_a_session_that_was_lost_writes_nothing_any_more(address: Address) -> None:

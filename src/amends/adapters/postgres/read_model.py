@@ -3,6 +3,8 @@
 Rules
 - One process at a time writes: the right to is an advisory lock of the session that writes, so it ends with its holder,
   and a session that was lost writes nothing any more. Every process answers from the same tables.
+- Rows of what left the store are removed by whoever made it leave; that waits for a put that is being written, and puts
+  wait for it, because both count.
 - Tables that another state of these files built, or that somebody dropped, are built anew, empty; a newer version's are
   refused.
 - Commits return before they are on the disk: a crash of the server may cost the last rows together with their
@@ -82,9 +84,19 @@ class PostgresReadModel:
         await self._write(statements.VIEWS_PUT, *views.columns(rows), *views.stored(checkpoint))
 
     async def remove(self, keys: Sequence[StreamKey]) -> None:
-        await self._write(
-            statements.VIEWS_REMOVE, [key.namespace for key in keys], [key.saga_id for key in keys]
-        )
+        arguments = [key.namespace for key in keys], [key.saga_id for key in keys]
+        if self._writer is not None and not self._writer.is_closed():
+            await self._write(statements.VIEWS_REMOVE, *arguments)
+            return
+        self._must_be_open()
+        link = await connect(self._address, within=self._connect_within)
+        try:
+            with self._as_store_errors:
+                async with link.transaction():
+                    await link.execute(statements.VIEWS_LOCK)
+                    await link.fetch(statements.VIEWS_REMOVE, *arguments)
+        finally:
+            await _ended(link)
 
     async def clear(self) -> None:
         await self._write(statements.VIEWS_CLEAR)
