@@ -172,7 +172,8 @@ def _keep(server: Server, classes: str) -> None:
     if not (data / "meta.properties").exists():
         shutil.rmtree(data, ignore_errors=True)
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        storage = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+        # Joined by "=": one that begins with "-" would be taken for an option.
+        storage = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
         done = subprocess.run(
             [_java(), *JAVA, "-cp", classes, *storage],
             check=False,

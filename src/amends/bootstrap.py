@@ -6,8 +6,9 @@ It does not: hold rules or settings.
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from amends.adapters.local.refuse import Refuse
 from amends.application.arrivals import Arrivals
@@ -15,12 +16,15 @@ from amends.application.callbacks import Callbacks
 from amends.application.caller import signal_deposit, start_deposit
 from amends.application.inspection import Inspection
 from amends.application.orchestrator import Orchestrator, SystemClock
-from amends.application.service import Incoming, Service
+from amends.application.service import Incoming, Retained, Service
+from amends.application.upkeep import Upkeep
 from amends.core.codec import Codec
 from amends.core.effect import SendCommand
 from amends.core.outcome import Answer
 from amends.definition import Saga
 from amends.ports import (
+    Archive,
+    ArchiveError,
     AwaitedConnection,
     BlockingConnection,
     Deliver,
@@ -37,14 +41,18 @@ if TYPE_CHECKING:
     from amends.adapters.postgres import Scratch
 
 __all__ = [
+    "ArchiveError",
     "Callbacks",
     "EventStore",
     "Inspection",
     "Refuse",
+    "Retained",
     "Service",
     "StoreError",
+    "Tables",
     "Transport",
     "callbacks",
+    "folder_archive",
     "http",
     "incoming",
     "kafka",
@@ -56,6 +64,7 @@ __all__ = [
     "postgres",
     "postgres_migrate",
     "postgres_parked",
+    "postgres_read_model",
     "postgres_reader",
     "postgres_scratch",
     "service",
@@ -66,6 +75,8 @@ __all__ = [
     "sqlite_read_model",
     "sqlite_reader",
     "start_in_transaction",
+    "tables",
+    "upkeep",
 ]
 
 D = TypeVar("D")
@@ -119,6 +130,38 @@ def postgres_migrate(url: str, *, schema: str | None = None) -> Coroutine[Any, A
     from amends.adapters.postgres import Address, migrate
 
     return migrate(Address.of(url, schema=schema))
+
+
+class Tables(NamedTuple):
+    """Tables that migrations build."""
+
+    name: str
+    """``store`` or ``views``."""
+    migrate: Callable[[], Coroutine[Any, Any, Sequence[str]]]
+    """Bring them up to date; the names of what was applied. Raises `StoreHeld` while a process runs on the store."""
+    missing: Callable[[], Coroutine[Any, Any, Sequence[str]]]
+    """What `migrate` would apply; nothing is held or changed."""
+
+
+def tables(url: str | Path, *, views_url: str | None = None) -> Sequence[Tables]:
+    """Return what can be migrated of a store: the address of a PostgreSQL server, or the path of a file.
+
+    The read model beside a file is not: it is built anew.
+
+    Raises:
+        ValueError: an address cannot be used.
+    """
+    if isinstance(url, Path):
+        from amends.adapters import sqlite
+
+        return [Tables("store", partial(sqlite.migrate, url), partial(sqlite.missing, url))]
+    from amends.adapters import postgres
+
+    store, views = postgres.Address.of(url), postgres.Address.of(views_url or url).of_views()
+    return [
+        Tables("store", partial(postgres.migrate, store), partial(postgres.missing, store)),
+        Tables("views", partial(postgres.migrate_views, views), partial(postgres.missing_in_views, views)),
+    ]
 
 
 def postgres_reader(url: str, *, schema: str | None = None, namespace: str = "default") -> Inspection:
@@ -265,6 +308,21 @@ def sqlite_read_model(path: str | Path) -> ReadModel:
     return SqliteReadModel(path)
 
 
+def postgres_read_model(
+    url: str, *, schema: str | None = None, connect_timeout: timedelta = timedelta(seconds=5)
+) -> ReadModel:
+    """Return a read model on a PostgreSQL server, in a schema of its own: that of the address with `_views` behind.
+
+    `url` may name the store's database or another one. Several processes share it.
+
+    Raises:
+        ValueError: the address cannot be used; the text does not hold its password.
+    """
+    from amends.adapters.postgres import Address, PostgresReadModel
+
+    return PostgresReadModel(Address.of(url, schema=schema).of_views(), connect_timeout=connect_timeout)
+
+
 def sqlite_reader(path: str | Path, *, namespace: str = "default") -> Inspection:
     """Return what is in the store file at `path`, only to look at it, also while another process runs on it."""
     from amends.adapters.sqlite import SqliteStoreReader
@@ -272,11 +330,37 @@ def sqlite_reader(path: str | Path, *, namespace: str = "default") -> Inspection
     return Inspection(SqliteStoreReader(path), memory_read_model(), namespace=namespace)
 
 
+def folder_archive(folder: str | Path) -> Archive:
+    """Return an archive for finished instances in a folder, which is made when it is not there."""
+    from amends.adapters.folder import FolderArchive
+
+    return FolderArchive(folder)
+
+
+def upkeep(store: EventStore, archive: Archive, *, read_model: ReadModel | None = None) -> Upkeep:
+    """Return a store that nobody runs on, to archive what has ended or to bring it back.
+
+    Raises:
+        TypeError: the store cannot give up anything.
+    """
+    return Upkeep(store, archive, read_model=read_model)
+
+
 def service(
-    orchestrator: Orchestrator, *, read_model: ReadModel | None = None, incoming: Incoming | None = None
+    orchestrator: Orchestrator,
+    *,
+    read_model: ReadModel | None = None,
+    retained: Retained | None = None,
+    incoming: Incoming | None = None,
 ) -> Service:
-    """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics."""
-    return Service(orchestrator, read_model=read_model, incoming=incoming)
+    """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics.
+
+    `retained`: how long finished instances stay, and where they go then; without it they stay.
+
+    Raises:
+        TypeError: the store cannot give up anything.
+    """
+    return Service(orchestrator, read_model=read_model, retained=retained, incoming=incoming)
 
 
 def sqlite_limits(folder: Path) -> tuple[float, float]:

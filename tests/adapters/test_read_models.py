@@ -8,6 +8,7 @@ import pytest
 from amends.adapters.memory import MemoryReadModel
 from amends.adapters.sqlite import SqliteReadModel
 from amends.testing.read_model_suite import PERSISTENCE_SCENARIOS, SCENARIOS, ReadModelFactory, Scenario
+from tests.adapters.postgres import storage
 
 
 def memory(_: Path) -> ReadModelFactory:
@@ -18,6 +19,7 @@ def memory(_: Path) -> ReadModelFactory:
 READ_MODELS: dict[str, Callable[[Path], ReadModelFactory]] = {
     "memory": memory,
     "sqlite": lambda folder: lambda: SqliteReadModel(folder / "amends.db.views"),
+    "postgres": storage.read_models,
 }
 PERSISTENT = tuple(name for name in READ_MODELS if name != "memory")
 

@@ -22,6 +22,9 @@ TIMERS = "application/timers.py"
 WRITER = "application/writer.py"
 PROJECTOR = "application/projector.py"
 FOLLOWER = "application/follower.py"
+RETENTION = "application/retention.py"
+QUERIES = "application/queries.py"
+MEMORY = "adapters/memory/event_store.py"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
@@ -50,8 +53,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "what is outstanding is not sent at recovery",
         ENGINE,
-        "            if resend and not state.final:",
-        "            if False and resend:",
+        "        if resend and not state.final:",
+        "        if False and resend:",
         "test_recovery.py::test_what_is_outstanding_is_sent_again_with_the_same_id",
     ),
     Mutation(
@@ -307,5 +310,61 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                await asyncio.shield(self._news)",
         "                await self._news",
         "test_follower.py::test_a_reader_that_leaves_takes_nobody_along",
+    ),
+    Mutation(
+        "what was archived is not looked at again before it is deleted",
+        MEMORY,
+        "        if stream.end.position != end.position or stream.end.sequence == len(self._log):\n",
+        "        if stream.end.sequence == len(self._log):\n",
+        "test_retention.py::test_an_instance_that_goes_on_meanwhile_stays",
+    ),
+    Mutation(
+        "the newest of the log is archived at every run",
+        RETENTION,
+        "if end.sequence < bound]",
+        "if end.sequence <= bound]",
+        "test_retention.py::test_the_newest_stays_and_is_not_archived_over_and_over",
+    ),
+    Mutation(
+        "a volume that was not settled is left so",
+        RETENTION,
+        "            if not volume.is_settled:\n",
+        "            if volume.size < 0:\n",
+        "test_retention.py::test_what_went_wrong_half_way_is_put_right_by_the_next_run",
+    ),
+    Mutation(
+        "rows stay when their instances go",
+        RETENTION,
+        "            await self._forget([end.key for end in ends])\n",
+        "",
+        "test_retention.py::test_what_is_old_goes_and_comes_back",
+    ),
+    Mutation(
+        "rows that lag do not hold their instances back",
+        RETENTION,
+        "        return min(end, (await self._read_model.checkpoint()).sequence)\n",
+        "        return end\n",
+        "test_retention.py::test_rows_that_lag_hold_their_instances_back",
+    ),
+    Mutation(
+        "an instance that was archived is decided from memory",
+        ENGINE,
+        "        instance.plan, instance.state = plan, state\n",
+        "        if state.position:\n            instance.plan, instance.state = plan, state\n",
+        "test_retention.py::test_a_reply_that_meets_its_deletion_is_told",
+    ),
+    Mutation(
+        "a projector that lost its claim goes on from memory",
+        PROJECTOR,
+        "            raise BeginAnew(str(lost)) from lost\n",
+        "            raise\n",
+        "test_shared_views.py::test_who_lost_the_claim_goes_on_from_the_checkpoint",
+    ),
+    Mutation(
+        "who stands by takes its own place for that of the rows",
+        QUERIES,
+        "        while not self._projector.leads and self.projected < wanted:\n",
+        "        while False:\n",
+        "test_shared_views.py::test_who_stands_by_waits_for_the_rows_and_not_for_its_next_look",
     ),
 )

@@ -29,6 +29,7 @@ from amends.ports import (
     StreamKey,
     Transition,
 )
+from tests.adapters.postgres import storage
 from tests.application.conftest import Stores
 from tests.application.engine_world import NOON, ManualClock, fire, orchestrator, turns, until
 from tests.application.shop import APPROVED, FULFIL, Order, Shop
@@ -161,18 +162,19 @@ async def check_rows(service: Service, ids: Sequence[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("kind", ["memory", "sqlite", "shaky"])
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres", "shaky"])
 async def test_every_row_says_what_its_stream_says(
     stores: Stores, tmp_path: Path, kind: str, seed: int
 ) -> None:
     chance, clock = random.Random(seed), ManualClock()
     shaky, kept = Shaky(random.Random(seed)), MemoryReadModel()
+    shared = storage.read_models() if kind == "postgres" else None
 
     def read_model() -> ReadModel:
+        if shared is not None:
+            return shared()
         return (
-            SqliteReadModel(tmp_path / "views")
-            if kind == "sqlite"
-            else {"memory": kept, "shaky": shaky}[kind]
+            SqliteReadModel(tmp_path / "views") if kind == "sqlite" else (shaky if kind == "shaky" else kept)
         )
 
     moody = {name: Moody(chance) for plan in Registry(SAGAS).plans for name in plan.participants}

@@ -111,6 +111,9 @@ EDGES: dict[str, Edges] = {
     "database.pool-size": Edges(("1", "1000"), ("0", "1001")),
     "database.lease": Edges(("1s", "5m"), ("999ms", "301s")),
     "database.connect-timeout": Edges(("100ms", "5m"), ("99ms", "6m")),
+    "database.views-url": Edges(
+        ("postgresql://views/d", "postgresql://h/d?schema=s"), ("amends", "mysql://h/d")
+    ),
     "database.start-timeout": Edges(("0s", "1h"), ("-1s", "61m")),
     "redis.host": HOST,
     "redis.port": PORT,
@@ -156,6 +159,9 @@ EDGES: dict[str, Edges] = {
             "jitter": Edges(("0", "0.25", "1"), ("2", "1.01", "-0.1", "nan", "inf", "1e-3", ".5")),
         }.items()
     },
+    "retention.age": Edges(("1h", "30d", "3660d"), ("59m", "3661d")),
+    "retention.folder": Edges(("archive", "/var/lib/amends/archive", "a" * 1_000), ("a" * 1_001,)),
+    "retention.interval": Edges(("1s", "7d"), ("999ms", "8d")),
     "log.level": Edges(("debug", "INFO", "warn", "trace"), ("loud", "off")),
     "log.format": Edges(("text", "json"), ("xml",)),
     "log.requests": SWITCH,

@@ -8,7 +8,7 @@ Rules
 It does not: see into functions; one whose body changed under the same name has the same fingerprint.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ from amends.core.event import SagaStarted
 from amends.core.plan import Plan
 from amends.core.upcast import UnknownEvent, from_body
 from amends.definition import Saga
-from amends.ports import DefinitionNote, EventStore, StreamKey
+from amends.ports import DefinitionNote, EventStore, ReadsBeginnings, StreamKey, Transition
 
 
 class DefinitionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ async def check_definitions(store: EventStore, plans: Iterable[Plan]) -> None:
         key: given[key] for key in new if key in noted and noted[key].fingerprint != given[key].fingerprint
     }
     if changed:
-        async for key, started in _open_instances(store):
+        async for key, started in _open_instances(store, {name for name, _version in changed}):
             plan = changed.get((started.saga, started.version))
             if plan is not None and plan.fingerprint != started.fingerprint:
                 raise definition_changed(key.saga_id, started.fingerprint, plan)
@@ -93,16 +93,28 @@ def definition_changed(saga_id: str, fingerprint: str, plan: Plan) -> Definition
     )
 
 
-async def _open_instances(store: EventStore) -> AsyncIterator[tuple[StreamKey, SagaStarted]]:
+async def _open_instances(
+    store: EventStore, names: Collection[str]
+) -> AsyncIterator[tuple[StreamKey, SagaStarted]]:
+    """Yield how the open instances of these sagas began, and perhaps some others."""
+    # A million of others may be open: what does not have a name in it need not be decoded.
+    marks = [msgspec.json.encode(name) for name in names]
     after: StreamKey | None = None
     while page := await store.open_instances(after=after):
         after = page[-1].key
-        for row in page:
-            for first in await store.read(row.key, limit=1):
-                try:
-                    started = from_body(first.body)[0]
-                except UnknownEvent:
-                    # It cannot be run by this version of Amends, which is said when it is loaded.
-                    continue
-                if isinstance(started, SagaStarted):
-                    yield row.key, started
+        for first in await _beginnings(store, [row.key for row in page]):
+            if not any(mark in first.body for mark in marks):
+                continue
+            try:
+                started = from_body(first.body)[0]
+            except UnknownEvent:
+                # It cannot be run by this version of Amends, which is said when it is loaded.
+                continue
+            if isinstance(started, SagaStarted):
+                yield first.key, started
+
+
+async def _beginnings(store: EventStore, keys: Sequence[StreamKey]) -> Sequence[Transition]:
+    if isinstance(store, ReadsBeginnings):
+        return await store.beginnings(keys)
+    return [first for key in keys for first in await store.read(key, limit=1)]

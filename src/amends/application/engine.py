@@ -471,10 +471,9 @@ class Engine:
             self._unreadable(instance, error)
             return
         instance.busy = False
-        if state.position:
-            instance.plan, instance.state = plan, state
-            if resend and not (state.final or instance.leaving):
-                self._resend(instance)
+        instance.plan, instance.state = plan, state  # nothing, if it was archived meanwhile
+        if resend and not (state.final or instance.leaving):
+            self._resend(instance)
         self._work(instance)
 
     def _resend(self, instance: Instance) -> None:

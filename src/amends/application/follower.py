@@ -54,6 +54,10 @@ class Followed:
         return self._events
 
 
+class BeginAnew(Exception):
+    """Raised by a listener that took nothing of a piece and no longer knows its place: it is asked to begin again."""
+
+
 class Listener(Protocol):
     """What follows the log."""
 
@@ -67,7 +71,11 @@ class Listener(Protocol):
         ...
 
     async def take(self, piece: Sequence[Followed]) -> None:
-        """Take the next piece; when it raises it has taken nothing."""
+        """Take the next piece; when it raises it has taken nothing.
+
+        Raises:
+            BeginAnew: its place is not known any more.
+        """
         ...
 
 
@@ -138,6 +146,11 @@ class Follower:
         if news is not None and not news.done():
             news.set_result(None)
 
+    def note(self, listener: Listener, place: int, end: int) -> None:
+        """Take notice of a place that another process has brought `listener` to, in a log that ends at `end`."""
+        self._end = max(self._end, end)
+        self._arrived(listener, place)
+
     async def taken(self, listener: Listener, sequence: int) -> None:
         """Wait until `listener` has taken the log up to `sequence`."""
         if self.place(listener) >= sequence:
@@ -189,6 +202,10 @@ class Follower:
                     self._arrived(listener, place)
                 else:
                     place = await self._tell(listener, place)
+            except BeginAnew as reason:
+                log.warning("%s begins anew behind sequence %s: %s", listener.name, place or 0, reason)
+                place = None
+                continue
             except Exception as error:  # whatever it is, it concerns this listener alone
                 if not pause:
                     trace = None if isinstance(error, StoreError) else error

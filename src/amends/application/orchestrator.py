@@ -104,7 +104,7 @@ class Orchestrator:
             )
         self._codec = codec or JsonCodec()
         self._store = store
-        clock = clock or SystemClock()
+        self._clock = clock = clock or SystemClock()
         self._ids = SagaIds(clock)
         self._engine = Engine(
             registry=self._registry,
@@ -128,6 +128,11 @@ class Orchestrator:
     def engine(self) -> Engine:
         """The engine, for its counts and for tests."""
         return self._engine
+
+    @property
+    def clock(self) -> Clock:
+        """What tells it the time."""
+        return self._clock
 
     @property
     def store(self) -> EventStore:

@@ -5,6 +5,7 @@ who must see its own writes waits with `caught_up` first.
 It does not: read streams, decide, or bound how long somebody waits.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from amends.ports import Count, EventStore, Place, ReadModel, SagaQuery, SagaSum
 __all__ = ["Count", "Page", "Place", "Queries", "SagaQuery", "SagaSummary"]
 
 LARGEST_PAGE = 1_000
+LOOK = 0.02
+"""Seconds between two looks at rows that another process puts, for somebody who waits for them."""
 
 
 class Page(NamedTuple):
@@ -59,6 +62,14 @@ class Queries:
         """Return how many instances there are, by saga and status."""
         return counted(await self._read_model.counts(self._namespace))
 
+    async def secret(self) -> bytes | None:
+        """Return 32 bytes that all processes which answer from these rows know; None: only this one does.
+
+        Raises:
+            StoreError: the read model is not open.
+        """
+        return await self._read_model.secret()
+
     @property
     def lag(self) -> int:
         """Return about how many transitions are durable and not shown yet."""
@@ -72,6 +83,12 @@ class Queries:
     async def caught_up(self, sequence: int | None = None) -> None:
         """Wait until the log is shown up to `sequence`; without it, up to what is durable now. The caller bounds it."""
         wanted = await self._store.log_end() if sequence is None else sequence
+        while not self._projector.leads and self.projected < wanted:
+            # Another process projects: only the checkpoint beside the rows tells how far they go.
+            checkpoint = await self._read_model.checkpoint()
+            if checkpoint.sequence >= wanted:
+                return
+            await asyncio.sleep(LOOK)
         await self._follower.taken(self._projector, wanted)
 
 

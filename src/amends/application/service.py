@@ -6,6 +6,8 @@ It does not: choose adapters (`amends.bootstrap`), or serve a network (`amends.d
 """
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -18,7 +20,8 @@ from amends.application.orchestrator import Orchestrator
 from amends.application.participants import ParticipantView
 from amends.application.projector import Projector
 from amends.application.queries import Queries
-from amends.ports import SHARDS, ReadModel
+from amends.application.retention import Retention
+from amends.ports import SHARDS, Archive, ReadModel, RetainedStore
 from amends.ports.intake import Intake
 
 POLL = 0.2
@@ -54,6 +57,15 @@ class Gauges(NamedTuple):
     """Triggers in the inbox that were left to a person, since opening."""
 
 
+class Retained(NamedTuple):
+    """How long finished instances stay in the store, and where they go then."""
+
+    archive: Archive
+    age: timedelta
+    interval: timedelta = timedelta(hours=1)
+    """Between two runs."""
+
+
 class Incoming(NamedTuple):
     """Where records come in, and what brings them to their instances."""
 
@@ -69,9 +81,16 @@ class Service:
         orchestrator: Orchestrator,
         *,
         read_model: ReadModel | None = None,
+        retained: Retained | None = None,
         incoming: Incoming | None = None,
     ) -> None:
-        """Join `orchestrator`, not open yet, with what looks on; `read_model` holds the rows of lists."""
+        """Join `orchestrator`, not open yet, with what looks on; `read_model` holds the rows of lists.
+
+        `retained`: what becomes of finished instances; without it they stay.
+
+        Raises:
+            TypeError: the store cannot give up anything.
+        """
         self._orchestrator = orchestrator
         self._incoming = incoming
         self._read_model = read_model
@@ -85,8 +104,10 @@ class Service:
         if incoming is not None:
             self._listeners.append(incoming.arrivals.beginnings)
         self._queries: Queries | None = None
+        projector: Projector | None = None
         if read_model is not None:
             projector = Projector(store, read_model)
+            projector.on_look = partial(self._follower.note, projector)
             self._listeners.append(projector)
             self._queries = Queries(
                 read_model=read_model,
@@ -95,6 +116,10 @@ class Service:
                 projector=projector,
                 namespace=namespace,
             )
+        self._retained = retained
+        self._retention = (
+            None if retained is None else _retention(orchestrator, retained, read_model, projector)
+        )
         self._feed = Feed(store, self._follower, namespace=namespace)
         self._opened: AsyncExitStack | None = None
 
@@ -122,6 +147,11 @@ class Service:
     def meter(self) -> Meter:
         """What happened since this process opened."""
         return self._meter
+
+    @property
+    def retention(self) -> Retention | None:
+        """What archives finished instances; None when they all stay."""
+        return self._retention
 
     @property
     def arrivals(self) -> Arrivals | None:
@@ -197,6 +227,9 @@ class Service:
                 stack.push_async_callback(self._incoming.arrivals.close)
                 await self._incoming.arrivals.open()
             await self._follower.start(*self._listeners)
+            if self._retention is not None and self._retained is not None:
+                stack.push_async_callback(self._retention.stop)
+                self._retention.start(self._retained.interval)
             if self._incoming is not None:
                 stack.push_async_callback(self._incoming.intake.stop)
                 await self._incoming.intake.start(self._incoming.arrivals.take)
@@ -214,3 +247,20 @@ class Service:
     def _committed(self, transitions: int) -> None:
         self._meter.committed(transitions)
         self._follower.committed(transitions)
+
+
+def _retention(
+    orchestrator: Orchestrator, retained: Retained, read_model: ReadModel | None, projector: Projector | None
+) -> Retention:
+    store = orchestrator.store
+    if not isinstance(store, RetainedStore):
+        raise TypeError("this store keeps everything: it has no way to give up finished instances")
+    return Retention(
+        store,
+        retained.archive,
+        orchestrator.clock,
+        age=retained.age,
+        read_model=read_model,
+        # Of several processes the one that puts the rows: it alone may remove some.
+        may_run=lambda: projector is None or projector.leads,
+    )

@@ -1,10 +1,11 @@
-"""What Amends needs from outside, as Protocols: an event store, what a shared one has
-besides, a read model, a transport, a door for callbacks, a clock, an application's connection.
+"""What Amends needs from outside, as Protocols: an event store, what a shared one has besides, a read model, an
+archive, a transport, a door for callbacks, a clock, an application's connection.
 
 Rules: a port speaks in the core's words and in plain values; each has one behavioural suite that every adapter runs.
 It does not: import a technology, an adapter, or asyncio.
 """
 
+from amends.ports.archive import Archive, ArchiveError, Volume
 from amends.ports.callback import CallbackDoor, CallbackReply, Deliver, Verdict
 from amends.ports.caller import (
     AwaitedConnection,
@@ -22,6 +23,7 @@ from amends.ports.event_store import (
     KeepIndex,
     Logged,
     OpenInstance,
+    ReadsBeginnings,
     RemoveIndex,
     SetIndex,
     StoreReader,
@@ -36,6 +38,7 @@ from amends.ports.read_model import (
     SagaQuery,
     SagaSummary,
 )
+from amends.ports.retention import FinishedPage, OpensAlone, RetainedStore, StoredStream, StreamEnd
 from amends.ports.shared_store import (
     SHARDS,
     Inbox,
@@ -47,6 +50,7 @@ from amends.ports.shared_store import (
     shard_of,
 )
 from amends.ports.store_errors import (
+    ClaimLost,
     StoreCorrupt,
     StoreError,
     StoreFenced,
@@ -62,12 +66,15 @@ from amends.ports.transport import Binding, Described, Knows, Transport
 __all__ = [
     "SHARDS",
     "Append",
+    "Archive",
+    "ArchiveError",
     "AwaitedConnection",
     "Binding",
     "BlockingConnection",
     "CallbackDoor",
     "CallbackReply",
     "Checkpoint",
+    "ClaimLost",
     "Clock",
     "Count",
     "DefinitionNote",
@@ -75,6 +82,7 @@ __all__ = [
     "Deposit",
     "Described",
     "EventStore",
+    "FinishedPage",
     "Handled",
     "Inbox",
     "InboxRow",
@@ -86,9 +94,12 @@ __all__ = [
     "News",
     "NotInTransaction",
     "OpenInstance",
+    "OpensAlone",
     "Place",
     "ReadModel",
+    "ReadsBeginnings",
     "RemoveIndex",
+    "RetainedStore",
     "SagaQuery",
     "SagaSummary",
     "SetIndex",
@@ -104,9 +115,12 @@ __all__ = [
     "StoreReadOnly",
     "StoreReader",
     "StoreUnavailable",
+    "StoredStream",
+    "StreamEnd",
     "StreamKey",
     "Transition",
     "Transport",
     "Verdict",
+    "Volume",
     "shard_of",
 ]

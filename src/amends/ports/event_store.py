@@ -17,7 +17,7 @@ It does not: read the events, decide anything, or serve queries (the read side h
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -149,6 +149,15 @@ class StoreReader(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsBeginnings(Protocol):
+    """What a store has besides when it can say at once how many instances began."""
+
+    async def beginnings(self, keys: Sequence[StreamKey]) -> Sequence[Transition]:
+        """Return the first transitions of these streams, in this order; one that is not there is left out."""
+        ...
+
+
 class EventStore(Protocol):
     """Durable streams. Each method may raise `StoreUnavailable`; `append` also `StoreFull`."""
 
@@ -169,8 +178,9 @@ class EventStore(Protocol):
     async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
         """Store all of `batch` in one durable transaction; one verdict each, in order.
 
-        False: another transition stands at that position already (the optimistic lock was lost); neither this
-        transition nor its index change was stored, everything else of the batch was.
+        False: another transition stands at that position already (the optimistic lock was lost), or its stream has no
+        beginning, for it was given up; neither this transition nor its index change was stored, everything else of
+        the batch was.
         """
         ...
 

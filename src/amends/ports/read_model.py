@@ -3,6 +3,7 @@
 Rules
 - Rows and checkpoint are one transaction, so what is shown is always the log up to some point, never half of a batch.
 - It can be dropped at any time and is rebuilt from the log; nothing is stored here alone, and no decision reads it.
+- Several processes may share one: each answers from it, one at a time writes, who has claimed that.
 - Rows come in the order of (started_at, namespace, id), forward or backward, and pages go on behind a `Place`. What is
   begun meanwhile moves no page.
 It does not: read events, or know how a row comes about (`application/projector.py` does).
@@ -15,6 +16,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from amends.core.transitions import Status
+from amends.ports.event_store import StreamKey
 
 
 class SagaSummary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -86,14 +88,21 @@ class Checkpoint(NamedTuple):
 
 
 class ReadModel(Protocol):
-    """Rows and their checkpoint. Each method may raise `StoreUnavailable`; `put` also `StoreFull`."""
+    """Rows and their checkpoint. Each method may raise `StoreUnavailable`; `put` also `StoreFull`.
+
+    `put`, `remove` and `clear` may raise `ClaimLost`: nothing was written, and the checkpoint must be asked for anew.
+    """
 
     async def open(self) -> None:
         """Make it usable; what cannot be used as it is (damaged, of another version) is made anew, empty.
 
         Raises:
-            StoreReadOnly, StoreHeld: it can be neither used nor replaced.
+            StoreReadOnly, StoreHeld, StoreNewer: it can be neither used nor replaced.
         """
+        ...
+
+    async def claim(self) -> bool:
+        """Take the right to write, unless another process has it; tell whether it is ours. Ends with `close`."""
         ...
 
     async def checkpoint(self) -> Checkpoint:
@@ -102,6 +111,10 @@ class ReadModel(Protocol):
 
     async def put(self, rows: Sequence[SagaSummary], checkpoint: Checkpoint) -> None:
         """Insert or replace `rows`, at most one per instance, and move the checkpoint, in one transaction."""
+        ...
+
+    async def remove(self, keys: Sequence[StreamKey]) -> None:
+        """Forget the rows of some instances; the checkpoint stays."""
         ...
 
     async def clear(self) -> None:
@@ -116,6 +129,10 @@ class ReadModel(Protocol):
 
     async def counts(self, namespace: str = "") -> Sequence[Count]:
         """Return how many instances there are, by saga and status; of one namespace, or of all."""
+        ...
+
+    async def secret(self) -> bytes | None:
+        """Return 32 bytes that all who share the rows know, as long as the rows last; None: one process has them."""
         ...
 
     async def close(self) -> None:

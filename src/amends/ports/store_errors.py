@@ -14,6 +14,10 @@ class StoreUnavailable(StoreError):
     """The store does not answer now (locked, restarting, connection lost). Nothing is known to be written."""
 
 
+class ClaimLost(StoreUnavailable):
+    """The right to write is not ours: another process has it, or it ended with a connection. Nothing was written."""
+
+
 class StoreFull(StoreError):
     """No space left. Nothing of the batch was written; writing goes on by itself once there is space."""
 

@@ -69,3 +69,5 @@ def _of_database(database: Database) -> Iterator[tuple[Path, str]]:
             yield ("database", name), f"database.{name} is not used: database.url is not PostgreSQL"
         elif beside is not None and inside is not None and beside != inside:
             yield ("database", name), f"database.{name} wins over the one in database.url"
+    if database.views_url is not None and database.url.kind != "postgresql":
+        yield ("database", "views-url"), "database.views-url is not used: database.url is not PostgreSQL"

@@ -251,6 +251,11 @@ class Database:
         duration("1s", "5m"),
         "How long a process may be silent before others take its work over (PostgreSQL).",
     )
+    views_url: DatabaseUrl | None = key(
+        None,
+        database_url(),
+        "Where the lists are kept, if not in the database of `database.url` (PostgreSQL); with an account of its own.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -386,6 +391,19 @@ class SagaDefaults:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Retention:
+    age: timedelta | None = key(
+        None,
+        duration("1h", "3660d"),
+        "How long an instance stays after its end before it is archived; without it all stay for ever.",
+    )
+    folder: str = key("archive", text(1_000), "Where archived instances go: a folder, made when needed.")
+    interval: timedelta = key(
+        timedelta(hours=1), duration("1s", "7d"), "The time between two looks for what may go."
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Log:
     level: Literal["debug", "info", "warning", "error"] = key(
         "info",
@@ -409,9 +427,7 @@ class Settings:
         Kafka,
         "Kafka as a transport, for the participants that `kafka.bindings` names. Avro is still to come.",
     )
-    database: Database = section(
-        Database, "Where sagas are kept. On PostgreSQL the service has no lists yet."
-    )
+    database: Database = section(Database, "Where sagas are kept.")
     redis: Redis = section(
         Redis, "A cache that nothing depends on. Checked now; the feature itself is still to come."
     )
@@ -427,4 +443,5 @@ class Settings:
         RetryBudget, "How much of what is sent to a participant may be retries; for each apart."
     )
     saga: SagaDefaults = section(SagaDefaults, "How sagas run.")
+    retention: Retention = section(Retention, "What becomes of instances that have ended.")
     log: Log = section(Log, "What the service writes about itself, to standard error.")

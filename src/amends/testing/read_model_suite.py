@@ -25,6 +25,7 @@ from typing import Final, TypeAlias
 from msgspec.structs import replace
 
 from amends.core.transitions import Status
+from amends.ports.event_store import StreamKey
 from amends.ports.read_model import Checkpoint, Count, Place, ReadModel, SagaQuery, SagaSummary
 from amends.ports.store_errors import StoreUnavailable
 from amends.testing.event_store_suite import expect
@@ -70,10 +71,11 @@ def a_row(
 
 @asynccontextmanager
 async def opened(make: ReadModelFactory) -> AsyncGenerator[ReadModel]:
-    """Open a read model, and close it whatever happens."""
+    """Open a read model to write to it, and close it whatever happens."""
     model = make()
     await model.open()
     try:
+        assert await model.claim(), "nobody else has the right to write, and it was not given"
         yield model
     finally:
         await model.close()
@@ -178,6 +180,34 @@ async def rows_and_checkpoint_are_put_together_or_not_at_all(make: ReadModelFact
             raise AssertionError("a row without a time zone was taken")
         await model.put([a_row("b")], Checkpoint(2, "two"))
         expect(len(await model.find(SagaQuery(), limit=10)), 2, "rows")
+
+
+async def a_claim_holds_until_it_is_let_go(make: ReadModelFactory) -> None:
+    async with opened(make) as model:
+        assert await model.claim(), "what is ours was not given again"
+        await model.put([a_row("a")], Checkpoint(1, "one"))
+        assert await model.claim(), "what is ours was not given again after writing"
+    async with opened(make) as model:
+        await model.put([a_row("b")], Checkpoint(2, "two"))
+        expect((await model.checkpoint()).sequence, 2, "the checkpoint of who came later")
+
+
+async def removed_rows_are_neither_found_nor_counted(make: ReadModelFactory) -> None:
+    async with opened(make) as model:
+        rows = [a_row(name, started=number) for number, name in enumerate("abc")]
+        other = replace(a_row("a"), namespace="ω")
+        await model.put([*rows, other], Checkpoint(4, "four"))
+        await model.remove(
+            [StreamKey("default", "a"), StreamKey("default", "c"), StreamKey("default", "nobody")]
+        )
+        expect(list(await model.find(SagaQuery(newest_first=False), limit=9)), [other, rows[1]], "rows")
+        expect(list(await model.counts("default")), [Count("order", "running", 1)], "counts")
+        expect(await model.checkpoint(), Checkpoint(4, "four"), "the checkpoint")
+        await model.remove([])
+        await model.remove([StreamKey("default", "b"), StreamKey("ω", "a")])
+        expect(list(await model.counts()), [], "counts")
+        await model.put([replace(rows[0], status="completed", ended_at=NOON)], Checkpoint(5, "five"))
+        expect(list(await model.counts()), [Count("order", "completed", 1)], "counts of one that came back")
 
 
 async def clearing_forgets_everything(make: ReadModelFactory) -> None:
@@ -286,6 +316,11 @@ async def instances_are_counted_by_saga_and_status(make: ReadModelFactory) -> No
             counted: Counter[tuple[str, Status]] = Counter((row.saga, row.status) for row in kept)
             counts = [Count(*pair, number) for pair, number in sorted(counted.items())]
             expect(list(await model.counts(namespace)), counts, f"counts of {namespace!r}")
+        ended = [replace(row, status="completed", ended_at=row.started_at) for row in rows[:100]]
+        await model.put(ended, Checkpoint(2, "two"))
+        counted = Counter((row.saga, row.status) for row in [*ended, *rows[100:]])
+        counts = [Count(*pair, number) for pair, number in sorted(counted.items())]
+        expect(list(await model.counts()), counts, "counts of rows that were replaced")
 
 
 async def one_that_is_not_open_says_so(make: ReadModelFactory) -> None:
@@ -296,6 +331,8 @@ async def one_that_is_not_open_says_so(make: ReadModelFactory) -> None:
     await model.close()
     questions: tuple[Callable[[], Awaitable[object]], ...] = (
         model.checkpoint,
+        model.claim,
+        lambda: model.remove([]),
         lambda: model.put([], Checkpoint(1, "")),
         model.clear,
         lambda: model.find(SagaQuery(), limit=1),
@@ -366,6 +403,8 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     a_row_is_replaced_by_a_newer_one,
     the_checkpoint_moves_without_rows_too,
     rows_and_checkpoint_are_put_together_or_not_at_all,
+    a_claim_holds_until_it_is_let_go,
+    removed_rows_are_neither_found_nor_counted,
     clearing_forgets_everything,
     each_filter_finds_what_it_says,
     any_query_finds_what_it_says_page_by_page,

@@ -5,8 +5,9 @@ It does not: start anything before it is asked for.
 
 from pathlib import Path
 
-from amends.adapters.postgres import Address, PostgresEventStore
+from amends.adapters.postgres import Address, PostgresEventStore, PostgresReadModel
 from amends.testing.event_store_suite import StoreFactory
+from amends.testing.read_model_suite import ReadModelFactory
 from tests.adapters.postgres import shared_server
 
 
@@ -19,3 +20,9 @@ def stores(_: Path | None = None) -> StoreFactory:
     """Return a function that gives a new object over the same new storage each time."""
     place = address()
     return lambda: PostgresEventStore(place)
+
+
+def read_models(_: Path | None = None) -> ReadModelFactory:
+    """Return a function that gives a new object over the same new read model each time."""
+    place = address()
+    return lambda: PostgresReadModel(place)

@@ -87,13 +87,13 @@ async def test_a_migration_that_fails_leaves_nothing(
 ) -> None:
     good = known_migrations()
     bad = Migration(9000, "9000_bad", "CREATE TABLE half (a text); CREATE TABLE half (a text);")
-    monkeypatch.setattr(migrations, "known_migrations", lambda: (*good, bad))
+    monkeypatch.setattr(migrations, "known_migrations", lambda *_: (*good, bad))
     await refusal(address, StoreCorrupt)
     assert await tables(address) == []
-    monkeypatch.setattr(migrations, "known_migrations", lambda: good)
+    monkeypatch.setattr(migrations, "known_migrations", lambda *_: good)
     assert await migrate(address) == ALL
     better = Migration(9000, "9000_better", "CREATE TABLE whole (a text); CREATE TABLE other (a text);")
-    monkeypatch.setattr(migrations, "known_migrations", lambda: (*good, better))
+    monkeypatch.setattr(migrations, "known_migrations", lambda *_: (*good, better))
     assert await migrate(address) == ["9000_better"]
     assert {"whole", "other"} <= set(await tables(address))
 
@@ -103,10 +103,10 @@ async def test_a_number_between_those_that_were_applied_is_applied_as_well(
 ) -> None:
     good = known_migrations()
     last = Migration(9002, "9002_last", "CREATE TABLE last (a text)")
-    monkeypatch.setattr(migrations, "known_migrations", lambda: (*good, last))
+    monkeypatch.setattr(migrations, "known_migrations", lambda *_: (*good, last))
     assert await migrate(address) == [*ALL, "9002_last"]
     between = Migration(9001, "9001_between", "CREATE TABLE between_them (a text)")
-    monkeypatch.setattr(migrations, "known_migrations", lambda: (*good, between, last))
+    monkeypatch.setattr(migrations, "known_migrations", lambda *_: (*good, between, last))
     assert await migrate(address) == ["9001_between"]
     assert {"last", "between_them"} <= set(await tables(address))
     assert await migrate(address) == []
@@ -145,7 +145,7 @@ async def test_nobody_migrates_a_store_that_somebody_runs_on(
     async with opened(lambda: PostgresEventStore(address)) as store:
         assert await migrate(address) == [], "with nothing missing there is nothing to wait for"
         tomorrow = Migration(9000, "9000_tomorrow", "CREATE TABLE tomorrow (a text)")
-        monkeypatch.setattr(migrations, "known_migrations", lambda: (*known_migrations(), tomorrow))
+        monkeypatch.setattr(migrations, "known_migrations", lambda *_: (*known_migrations(), tomorrow))
         with pytest.raises(StoreHeld, match="must be migrated first"):
             await migrate(address)
         assert "tomorrow" not in await tables(address)

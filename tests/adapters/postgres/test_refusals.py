@@ -53,7 +53,7 @@ UNFIT = {
     "an id that no index takes": an_append(
         StreamKey("default", "".join(map(chr, range(0x4E00, 0x4E00 + 9000))))
     ),
-    "a position beyond all": an_append(B, 2**31),
+    "a position beyond all": an_append(A, 2**31),
     "no position": an_append(B, 0),
 }
 

@@ -1,4 +1,4 @@
-"""`amends serve` on a real PostgreSQL: the same service, without lists; twice on one database just works."""
+"""`amends serve` on a real PostgreSQL: the same service; twice on one database just works, lists included."""
 
 import http.client
 import json
@@ -32,12 +32,17 @@ def test_a_saga_ends_and_is_there_after_a_restart(tmp_path: Path, desk: str) -> 
     with s.serving(tmp_path, config=config, store=None) as running:
         started = running.ask("POST", "/v1/sagas?wait=20", ERRAND)
         assert (started.status, started.json["status"]) == (201, "completed")
-        listed = running.ask("GET", "/v1/sagas")
-        assert (listed.status, listed.code) == (503, "unavailable")
+        listed = running.ask("GET", "/v1/sagas?consistent=true&status=completed")
+        assert [saga["id"] for saga in listed.json["sagas"]] == ["e-1"]
+        assert (
+            'amends_sagas{saga="errand",status="completed"} 1' in running.ask("GET", "/metrics").body.decode()
+        )
         assert running.stop() == 0
         assert password not in running.log.read_text()
     with s.serving(tmp_path, config=config, store=None) as running:
         assert running.saga("e-1")["status"] == "completed"
+        listed = running.ask("GET", "/v1/sagas?consistent=true")
+        assert [saga["id"] for saga in listed.json["sagas"]] == ["e-1"]
         assert running.ask("POST", "/v1/sagas", ERRAND).status == 200
 
 
@@ -134,6 +139,52 @@ def test_what_a_killed_one_had_goes_on_in_the_other(tmp_path: Path, desk: str) -
             told = other.ask("POST", f"/v1/sagas/{saga_id}/signals", {"signal": "approve", "content": {}})
             assert told.status == 200, told.body
             other.reached(saga_id, lambda saga: saga["status"] == "completed")
+
+
+def ids_listed(service: s.Serving, query: str = "") -> list[str]:
+    listed = service.ask("GET", f"/v1/sagas?consistent=true{query}")
+    assert listed.status == 200, listed.body
+    return [saga["id"] for saga in listed.json["sagas"]]
+
+
+def test_lists_are_the_same_at_either_of_two_also_when_one_is_killed(tmp_path: Path, desk: str) -> None:
+    ids = [f"l-{number}" for number in range(6)]
+    with pair(tmp_path, desk) as (one, other):
+        # The one that opened first puts the rows; the other answers from them.
+        for number, saga_id in enumerate(ids):
+            body = {"saga": "approval", "id": saga_id, "data": {"name": "tea"}}
+            at, elsewhere = (one, other) if number % 2 else (other, one)
+            assert at.ask("POST", "/v1/sagas", body).status == 201
+            assert saga_id in ids_listed(elsewhere)
+        first = one.ask("GET", "/v1/sagas?limit=2").json
+        rest = other.ask("GET", f"/v1/sagas?limit=2&cursor={first['next']}")
+        assert rest.status == 200, rest.body
+        assert len({saga["id"] for saga in first["sagas"] + rest.json["sagas"]}) == 4
+        one.process.send_signal(signal.SIGKILL)
+        s.until(lambda: other.ask("GET", "/ready").json.get("shards") == 64, "all shards")
+        body = {"saga": "approval", "id": "after", "data": {"name": "tea"}}
+        assert other.ask("POST", "/v1/sagas", body).status == 201
+        assert sorted(ids_listed(other)) == sorted([*ids, "after"])
+        last = other.ask("GET", f"/v1/sagas?limit=2&cursor={rest.json['next']}")
+        assert last.status == 200, last.body
+
+
+def test_a_page_goes_on_after_a_restart(tmp_path: Path, desk: str) -> None:
+    config, _ = configured(tmp_path, desk)
+    with s.serving(tmp_path, config=config, store=None) as running:
+        for number in range(3):
+            body = {"saga": "approval", "id": f"p-{number}", "data": {"name": "tea"}}
+            assert running.ask("POST", "/v1/sagas", body).status == 201
+        assert len(ids_listed(running)) == 3
+        first = running.ask("GET", "/v1/sagas?limit=2").json
+        assert running.stop() == 0
+    with s.serving(tmp_path, config=config, store=None) as running:
+        rest = running.ask("GET", f"/v1/sagas?limit=2&cursor={first['next']}")
+        assert rest.status == 200, rest.body
+        assert [saga["id"] for saga in rest.json["sagas"]] not in (
+            [],
+            [saga["id"] for saga in first["sagas"]],
+        )
 
 
 def test_a_server_that_is_not_there_is_told_without_its_password(tmp_path: Path, desk: str) -> None:

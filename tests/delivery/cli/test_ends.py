@@ -33,9 +33,13 @@ VERBS_THAT_ASK = {
     "skip": ["skip", "x", "step", "--reason", "y"],
     "abandon": ["abandon", "x", "--reason", "y"],
     "definitions": ["definitions"],
+    "participants": ["participants"],
+    "parked": ["parked"],
+    "replay": ["replay", "x", "--reason", "y"],
+    "discard": ["discard", "x", "--reason", "y"],
     "diagram": ["diagram", "order"],
 }
-OTHERS = {"demo", "serve", "lint", "bench", "config", "completion"}
+OTHERS = {"demo", "serve", "migrate", "archive", "restore", "lint", "bench", "config", "completion"}
 
 
 def test_every_verb_is_here() -> None:
@@ -428,7 +432,7 @@ def test_bash_completes_verbs_and_options(tmp_path: Path) -> None:
         )
         return set(ended.stdout.split())
 
-    assert completed("amends", "re") == {"resume", "retry", "resolve"}
+    assert completed("amends", "re") == {"resume", "retry", "resolve", "restore", "replay"}
     assert completed("amends", "") == set(VERBS)
     assert completed("amends", "show", "--st") == {"--store"}
     assert "stuck" in completed("amends", "list", "--status", "")

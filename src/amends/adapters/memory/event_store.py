@@ -3,6 +3,7 @@
 Rules
 - One dictionary of streams, one of index rows, one list of all transitions; each question is answered by looking at
   all of them.
+- A place in the log that was given up stays empty.
 - Closing keeps the content, so that a store that was closed can be opened again; it ends with the object.
 It does not: persist, take threads into account, or know an index for anything.
 """
@@ -23,6 +24,7 @@ from amends.ports.event_store import (
     StreamKey,
     Transition,
 )
+from amends.ports.retention import FinishedPage, StoredStream, StreamEnd
 from amends.ports.store_errors import StoreUnavailable
 
 
@@ -34,7 +36,7 @@ class MemoryEventStore:
     def __init__(self) -> None:
         self._streams: dict[StreamKey, dict[int, Transition]] = {}
         self._index: dict[StreamKey, OpenInstance] = {}
-        self._log: list[Transition] = []
+        self._log: list[Transition | None] = []
         self._definitions: dict[tuple[str, int], DefinitionNote] = {}
         self._is_open = False
 
@@ -50,11 +52,14 @@ class MemoryEventStore:
         # Among equal positions the first of the batch wins: sorting is stable.
         for number in sorted(range(len(batch)), key=lambda number: _place(batch[number])):
             key, position = _place(batch[number])
-            stream = self._streams.setdefault(key, {})
-            if key in losers or position in stream:
+            if (
+                key in losers
+                or position in self._streams.get(key, {})
+                or self._follows_nothing(key, position)
+            ):
                 losers.add(key)
                 continue
-            stream[position] = batch[number].transition
+            self._streams.setdefault(key, {})[position] = batch[number].transition
             self._log.append(batch[number].transition)
             self._change_index(key, batch[number].index)
             verdicts[number] = True
@@ -72,8 +77,7 @@ class MemoryEventStore:
 
     async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
         self._check_open()
-        piece = self._log[after : after + limit]
-        return [Logged(*numbered) for numbered in enumerate(piece, start=after + 1)]
+        return self._logged(after, limit)
 
     async def log_end(self) -> int:
         self._check_open()
@@ -104,6 +108,69 @@ class MemoryEventStore:
 
     async def close(self) -> None:
         self._is_open = False
+
+    async def finished(self, *, before: datetime, after: int = 0, limit: int = 1000) -> FinishedPage:
+        self._check_open()
+        page = self._logged(after, limit)
+        old = [each for each in page if each.transition.recorded_at < before]
+        ends = [self._stored(each.transition.key).end for each in old if self._is_finished(each)]
+        return FinishedPage(ends, page[-1].sequence if old and len(page) == limit else None)
+
+    async def streams(self, keys: Sequence[StreamKey]) -> Sequence[StoredStream]:
+        self._check_open()
+        return [self._stored(key) for key in keys if key in self._streams]
+
+    async def delete_streams(self, ends: Sequence[StreamEnd]) -> Sequence[bool]:
+        self._check_open()
+        return [self._delete(end) for end in ends]
+
+    async def restore_streams(self, streams: Sequence[StoredStream]) -> Sequence[bool]:
+        self._check_open()
+        verdicts = [stream.key not in self._streams for stream in streams]
+        new = [stream for stream, wanted in zip(streams, verdicts, strict=True) if wanted]
+        places = [logged.sequence for stream in new for logged in stream.transitions]
+        if any(place > len(self._log) or self._log[place - 1] is not None for place in places):
+            raise ValueError("The places of these streams are not of this log.")
+        for stream in new:
+            self._streams[stream.key] = {
+                each.transition.position: each.transition for each in stream.transitions
+            }
+            for sequence, transition in stream.transitions:
+                self._log[sequence - 1] = transition
+        return verdicts
+
+    def _logged(self, after: int, limit: int) -> list[Logged]:
+        found: list[Logged] = []
+        for place in range(after, len(self._log)):
+            if len(found) == limit:
+                break
+            if (transition := self._log[place]) is not None:
+                found.append(Logged(place + 1, transition))
+        return found
+
+    def _stored(self, key: StreamKey) -> StoredStream:
+        return StoredStream(
+            key, tuple(each for each in self._logged(0, len(self._log)) if each.transition.key == key)
+        )
+
+    def _is_finished(self, logged: Logged) -> bool:
+        key = logged.transition.key
+        return key not in self._index and logged.sequence == self._stored(key).end.sequence
+
+    def _follows_nothing(self, key: StreamKey, position: int) -> bool:
+        return position > 1 and key not in self._streams
+
+    def _delete(self, end: StreamEnd) -> bool:
+        key = end.key
+        if key in self._index or key not in self._streams:
+            return False
+        stream = self._stored(key)
+        if stream.end.position != end.position or stream.end.sequence == len(self._log):
+            return False
+        del self._streams[key]
+        for logged in stream.transitions:
+            self._log[logged.sequence - 1] = None
+        return True
 
     def _change_index(self, key: StreamKey, change: IndexChange) -> None:
         match change:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from amends.core.transitions import Status
+from amends.ports.event_store import StreamKey
 from amends.ports.read_model import Checkpoint, Count, Place, SagaQuery, SagaSummary
 from amends.ports.store_errors import StoreUnavailable
 
@@ -18,7 +19,7 @@ class MemoryReadModel:
     """`ReadModel` in this process's memory."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], SagaSummary] = {}
+        self._rows: dict[StreamKey, SagaSummary] = {}
         self._checkpoint = NOTHING
         self._is_open = False
 
@@ -29,12 +30,21 @@ class MemoryReadModel:
         self._check_open()
         return self._checkpoint
 
+    async def claim(self) -> bool:
+        self._check_open()
+        return True
+
     async def put(self, rows: Sequence[SagaSummary], checkpoint: Checkpoint) -> None:
         self._check_open()
         for row in rows:
             _check_possible(row)
-        self._rows.update({(row.namespace, row.id): row for row in rows})
+        self._rows.update({StreamKey(row.namespace, row.id): row for row in rows})
         self._checkpoint = checkpoint
+
+    async def remove(self, keys: Sequence[StreamKey]) -> None:
+        self._check_open()
+        for key in keys:
+            self._rows.pop(key, None)
 
     async def clear(self) -> None:
         self._check_open()
@@ -57,6 +67,9 @@ class MemoryReadModel:
             (row.saga, row.status) for row in self._rows.values() if namespace in {"", row.namespace}
         )
         return [Count(saga, status, number) for (saga, status), number in sorted(counted.items())]
+
+    async def secret(self) -> bytes | None:
+        return None
 
     async def close(self) -> None:
         self._is_open = False

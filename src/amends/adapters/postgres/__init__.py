@@ -7,7 +7,19 @@ own; several processes may share them. It does not: work through a pooler that g
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.event_store import PostgresEventStore
 from amends.adapters.postgres.held_session import migrate
+from amends.adapters.postgres.migrations import missing
+from amends.adapters.postgres.read_model import PostgresReadModel, migrate_views, missing_in_views
 from amends.adapters.postgres.reader import PostgresStoreReader
 from amends.adapters.postgres.scratch import Scratch
 
-__all__ = ["Address", "PostgresEventStore", "PostgresStoreReader", "Scratch", "migrate"]
+__all__ = [
+    "Address",
+    "PostgresEventStore",
+    "PostgresReadModel",
+    "PostgresStoreReader",
+    "Scratch",
+    "migrate",
+    "migrate_views",
+    "missing",
+    "missing_in_views",
+]

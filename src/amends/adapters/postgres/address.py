@@ -12,7 +12,7 @@ It does not: connect.
 import os
 import re
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
@@ -94,6 +94,14 @@ class Address:
         socket_folder = f"?host={self.host}&port={self.port}" if host.startswith("/") else ""
         inside = "" if self.schema == SCHEMA else f" (schema {self.schema})"
         return f"postgresql://{user}{place}{socket_folder}{inside}"
+
+    def of_views(self) -> "Address":
+        """Return where the read model is that belongs to a store here.
+
+        Raises:
+            ValueError: the schema's name is too long for that.
+        """
+        return replace(self, schema=_schema(f"{self.schema}_views"))
 
     @property
     def tls_address(self) -> str | None:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from amends.adapters.postgres import reading
+from amends.adapters.postgres import reading, retention
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.channel import Caller
 from amends.adapters.postgres.driver import Link
@@ -36,6 +36,7 @@ from amends.ports.event_store import (
     StreamKey,
     Transition,
 )
+from amends.ports.retention import FinishedPage, StoredStream, StreamEnd
 from amends.ports.shared_store import Inbox, Membership, News
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class _Opened(NamedTuple):
 
 
 class PostgresEventStore:
-    """`EventStore` and `SharedStore` in the schema that `address` names.
+    """`EventStore`, `RetainedStore` and `SharedStore` in the schema that `address` names.
 
     `connections`: how many may be open at most, at least 4: for transitions, for the lease, for the inbox, and those
     that read. `connect_timeout`: for each of them. `lease`: how long this process may be silent before others take its
@@ -77,6 +78,7 @@ class PostgresEventStore:
         self._connect_within = connect_timeout.total_seconds()
         self._lease = lease
         self._opened: _Opened | None = None
+        self._is_alone = False
         self._heard: Heard | None = None
 
     def membership(self) -> Membership:
@@ -89,8 +91,16 @@ class PostgresEventStore:
         self._heard = heard
 
     async def open(self) -> None:
-        writer = StoreWriter(self._address, connect_within=self._connect_within, lease=self._lease)
+        await self._open(is_alone=False)
+
+    async def open_alone(self) -> None:
+        await self._open(is_alone=True)
+
+    async def _open(self, *, is_alone: bool) -> None:
+        within = self._connect_within
+        writer = StoreWriter(self._address, connect_within=within, lease=self._lease, is_alone=is_alone)
         await writer.open()
+        self._is_alone = is_alone
         self._opened = self._around(writer)
 
     def _around(self, writer: StoreWriter) -> _Opened:
@@ -136,6 +146,9 @@ class PostgresEventStore:
                 return found
             after = piece[-1].position
 
+    async def beginnings(self, keys: Sequence[StreamKey]) -> Sequence[Transition]:
+        return await self._ask(partial(reading.beginnings, keys=keys))
+
     async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
         return await self._ask(partial(self._must_be_open().order.piece, after=after, limit=limit))
 
@@ -159,6 +172,21 @@ class PostgresEventStore:
     async def next_wake(self) -> datetime | None:
         return await self._ask(reading.next_wake)
 
+    async def finished(self, *, before: datetime, after: int = 0, limit: int = 1000) -> FinishedPage:
+        who = self._who()
+        return await self._ask(partial(retention.finished, who=who, before=before, after=after, limit=limit))
+
+    async def streams(self, keys: Sequence[StreamKey]) -> Sequence[StoredStream]:
+        return await self._ask(partial(retention.stored_streams, keys=keys))
+
+    async def delete_streams(self, ends: Sequence[StreamEnd]) -> Sequence[bool]:
+        who = self._who()
+        return await self._write(lambda writer: writer.delete_streams(ends, who))
+
+    async def restore_streams(self, streams: Sequence[StoredStream]) -> Sequence[bool]:
+        token = self._must_be_open().writer.token
+        return await self._write(lambda writer: writer.restore_streams(streams, token))
+
     async def close(self) -> None:
         opened, self._opened = self._opened, None
         if opened is None:
@@ -173,6 +201,9 @@ class PostgresEventStore:
     def _hear(self, news: News, shards: frozenset[int] | None) -> None:
         if self._heard is not None:
             self._heard(news, shards)
+
+    def _who(self) -> retention.Who:
+        return retention.Who(self._must_be_open().writer.token, self._is_alone)
 
     async def _write(self, write: Callable[[StoreWriter], Awaitable[T]]) -> T:
         opened = self._must_be_open()

@@ -34,6 +34,7 @@ _CALLERS_FAULTS = frozenset({"23514", "23502", "54000"})
 """A check, a value that is missing, an id too long for an index; and all of class 22: data that cannot be kept."""
 _DAMAGED = frozenset({"XX001", "XX002"})
 _OTHER_TABLES = frozenset({"42P01", "42703", "42P07", "42804", "42883"})
+_NOT_THERE = frozenset({"42P01", "3F000"})
 _LOST_CLASSES = ("08", "57P")
 
 
@@ -65,6 +66,11 @@ def is_lost(fault: BaseException) -> bool:
     if isinstance(fault, ServerError):
         return state_of(fault).startswith(_LOST_CLASSES)
     return isinstance(fault, DRIVER_ERRORS) and not isinstance(fault, ValueError)
+
+
+def not_there(fault: BaseException) -> bool:
+    """Whether a table, or its schema, is not there."""
+    return state_of(fault) in _NOT_THERE
 
 
 def as_store_error(fault: Exception, address: Address) -> StoreError | ValueError:

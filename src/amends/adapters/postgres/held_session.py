@@ -2,8 +2,8 @@
 
 Rules
 - The hold is an advisory lock of the very session that writes, shared by all processes of this version: it keeps out
-  an older version's process, which would have the store to itself, and whoever migrates. Tables that are not up to date
-  are migrated while nobody runs on them.
+  an older version's process, which would have the store to itself, whoever migrates, and whoever opens it alone.
+  Tables that are not up to date are migrated while nobody runs on them.
 - A member's token is locked as well, by its writing session alone: without the lock there is no session to write with,
   so what became of the writes of a session that was lost is settled by the time it is asked.
 - Who cannot have the hold is told who has it. It is given a moment first: a process that has just died is still known
@@ -64,8 +64,10 @@ class HeldSession:
         self._address = address
 
     @classmethod
-    async def open(cls, address: Address, *, within: float, lost: Identity | None = None) -> "HeldSession":
-        """Connect, migrate, share the hold. `lost`: the session that this one follows.
+    async def open(
+        cls, address: Address, *, within: float, lost: Identity | None = None, is_alone: bool = False
+    ) -> "HeldSession":
+        """Connect, migrate, share the hold; have it alone if that is wanted. `lost`: the session that this one follows.
 
         Raises:
             StoreHeld: somebody has the store to himself, or runs on tables that must be migrated.
@@ -75,7 +77,10 @@ class HeldSession:
         link = await connect(address, within=within)
         try:
             with AsStoreErrors(address):
-                return await _opened(link, address, is_again=lost is not None)
+                session = await _opened(link, address, is_again=lost is not None)
+                if is_alone:
+                    await _hold_alone(link, address, session.schema)
+                return session
         except BaseException:
             link.terminate()
             raise
@@ -169,6 +174,17 @@ async def _migrated(link: Link, address: Address, facts: Facts) -> list[str]:
     if holder is None:
         raise unavailable(address, "its hold is changing hands")
     raise _held(address, holder, "its tables must be migrated first, and nobody may run on them meanwhile")
+
+
+async def _hold_alone(link: Link, address: Address, schema: int) -> None:
+    for _ in range(LOOKS):
+        if await link.fetchval(statements.TRY_HOLD, LOCK_CLASS, schema):
+            return
+        await asyncio.sleep(A_LOOK)
+    holder = await link.fetchrow(statements.HOLDER, LOCK_CLASS, schema)
+    if holder is None:
+        raise unavailable(address, "its hold is changing hands")
+    raise _held(address, holder, "nobody may run on it meanwhile")
 
 
 async def _share_hold(link: Link, address: Address, facts: Facts) -> None:

@@ -78,6 +78,9 @@ class PostgresMembership:
     async def claim(self, most: int) -> frozenset[int]:
         token = self._writer.token
         rows = await self._ask(lambda link: link.fetch(statements.CLAIM, token, most))
+        if rows:
+            # While others had these shards, streams of them may have been given up and begun anew.
+            await self._write(lambda writer: writer.forget_numbers())
         return frozenset(row["number"] for row in rows)
 
     async def release(self, shards: Collection[int]) -> None:

@@ -9,6 +9,7 @@ It does not: go back, or carry data between stores.
 """
 
 import hashlib
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
@@ -16,9 +17,12 @@ from typing import Final, NamedTuple
 from amends.adapters.postgres import statements
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.driver import Link
-from amends.adapters.postgres.faults import corrupt
+from amends.adapters.postgres.faults import AsStoreErrors, corrupt
+from amends.adapters.postgres.session import connect, facts_of
 from amends.ports.store_errors import StoreNewer, StoreOlder
 
+STORE: Final = "migrations"
+"""The folder of those of the event store."""
 LOCK_CLASS: Final = 0x414D4E44
 """The first half of this program's advisory locks; the second is 0 for migrating and a schema's number for its hold.
 A member's own lock has the schema's number first, and its token second."""
@@ -37,12 +41,12 @@ class Migration(NamedTuple):
 
 
 @cache
-def known_migrations() -> tuple[Migration, ...]:
-    """All migrations of this version, in order."""
-    folder = files("amends.adapters.postgres") / "migrations"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+def known_migrations(folder: str = STORE) -> tuple[Migration, ...]:
+    """All migrations of this version in a folder, in order."""
+    place = files("amends.adapters.postgres") / folder
+    names = sorted(entry.name for entry in place.iterdir() if entry.name.endswith(".sql"))
     return tuple(
-        Migration(int(name[:4]), name.removesuffix(".sql"), (folder / name).read_text(encoding="utf-8"))
+        Migration(int(name[:4]), name.removesuffix(".sql"), (place / name).read_text(encoding="utf-8"))
         for name in names
     )
 
@@ -56,7 +60,7 @@ async def is_complete(link: Link, address: Address) -> bool:
     return not await check_applied(link, address)
 
 
-async def check_applied(link: Link, address: Address) -> list[Migration]:
+async def check_applied(link: Link, address: Address, folder: str = STORE) -> list[Migration]:
     """Refuse tables that these migrations did not build; return those that are still to be applied, in order.
 
     What is missing need not be at the end: a number stands for one change, and changes do not build on each other's
@@ -67,7 +71,7 @@ async def check_applied(link: Link, address: Address) -> list[Migration]:
         StoreCorrupt: they were built by other files of the same numbers.
     """
     applied = [tuple(note) for note in await link.fetch(statements.APPLIED_MIGRATIONS)]
-    known = known_migrations()
+    known = known_migrations(folder)
     if applied and applied[-1][0] > known[-1].number:
         raise StoreNewer(
             f"{address} was written by a newer version of Amends (its schema is {applied[-1][0]}, this version "
@@ -89,8 +93,8 @@ async def check_complete(link: Link, address: Address) -> None:
     """
     if missing := await check_applied(link, address):
         raise StoreOlder(
-            f"{address} was written by an older version of Amends (its schema lacks {missing[0].name}); open it with "
-            "this version once to run it, which migrates it, or read it with the version that wrote it."
+            f"{address} was written by an older version of Amends (its schema lacks {missing[0].name}); run amends "
+            "migrate, or open it with this version once to run it, or read it with the version that wrote it."
         )
 
 
@@ -101,15 +105,34 @@ async def make_schema(link: Link) -> None:
         await link.execute(statements.CREATE_SCHEMA)
 
 
-async def apply_missing(link: Link, address: Address, *, is_new: bool) -> list[str]:
+async def apply_missing(link: Link, address: Address, *, is_new: bool, folder: str = STORE) -> list[str]:
     """Apply what is missing, everything to a new schema; return the names of what was applied."""
     async with link.transaction():
         await link.fetchval(statements.LOCK_MIGRATIONS, LOCK_CLASS)
         if is_new:
             await link.execute(statements.CREATE_MIGRATION_TABLE)
-        missing = await check_applied(link, address)
+        missing = await check_applied(link, address, folder)
         for migration in missing:
             await link.execute(migration.script)
             note = (migration.number, migration.name, migration.checksum)
             await link.fetch(statements.RECORD_MIGRATION, *note)
     return [migration.name for migration in missing]
+
+
+async def missing(
+    address: Address, folder: str = STORE, *, connect_timeout: timedelta = timedelta(seconds=5)
+) -> list[str]:
+    """Return the migrations that the tables at `address` lack; nothing is held, made or changed.
+
+    Raises:
+        StoreNewer, StoreCorrupt: they were not built by this version's migrations.
+        StoreUnavailable: the server does not answer.
+    """
+    link = await connect(address, within=connect_timeout.total_seconds(), is_reader=True)
+    try:
+        with AsStoreErrors(address):
+            is_built = (await facts_of(link, address)).is_built
+            lacking = await check_applied(link, address, folder) if is_built else known_migrations(folder)
+    finally:
+        link.terminate()
+    return [migration.name for migration in lacking]

@@ -1,8 +1,9 @@
 """The numbers of streams: known of those that were lately written, looked up for others, given out to new ones.
 
 Rules
-- Only what is committed is known. A number lasts as long as its stream, so what is known stays true. Instances that
-  rest are forgotten: memory does not grow with those that only wait.
+- Only what is committed is known. A number lasts as long as its stream, so what is known stays true until the stream
+  is given up: by this member, or by one that had its shard meanwhile. Instances that rest are forgotten: memory does
+  not grow with those that only wait.
 - Numbers are taken from the server by the thousand; those that are not used stay unused.
 - A stream whose first position is written is taken to be new. If it is not, the unique key says so.
 It does not: outlive the session, write, or grow without bound.
@@ -35,7 +36,10 @@ class StreamNumbers:
         return self._known
 
     async def for_new(self, appends: Sequence[Append]) -> dict[StreamKey, int]:
-        """Make sure that every stream of `appends` has a number; return those of streams that are still to be made."""
+        """Find the numbers of all streams of `appends`; return new ones for those that are still to be made.
+
+        A stream whose first position is neither stored nor among `appends`, in their order, gets none.
+        """
         known = self._known
         missing: dict[StreamKey, int] = {}
         for append in appends:
@@ -43,7 +47,7 @@ class StreamNumbers:
                 missing.setdefault(key, append.transition.position)
         if elsewhere := [key for key, position in missing.items() if position > 1]:
             await self.look_up(elsewhere)
-        return {key: await self._take() for key in missing if key not in known}
+        return {key: await self.take() for key in missing if key not in known and missing[key] <= 1}
 
     async def look_up(self, keys: Iterable[StreamKey]) -> None:
         """Ask the server for the numbers of `keys`, whatever is known of them."""
@@ -63,7 +67,13 @@ class StreamNumbers:
             # Those that are still needed are looked up again.
             self._known.clear()
 
-    async def _take(self) -> int:
+    def forget(self, keys: Iterable[StreamKey]) -> None:
+        """Take notice that streams may be there no more."""
+        for key in keys:
+            self._known.pop(key, None)
+
+    async def take(self) -> int:
+        """Return a number that no stream has."""
         if self._next == self._end:
             self._next = int(await self._link.fetchval(statements.TAKE_NUMBERS))
             self._end = self._next + BLOCK

@@ -22,8 +22,17 @@ T = TypeVar("T")
 class Readers:
     """At most `most` sessions."""
 
-    def __init__(self, address: Address, *, most: int, connect_within: float, is_reader: bool = True) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        most: int,
+        connect_within: float,
+        is_reader: bool = True,
+        plans_anew: bool = False,
+    ) -> None:
         self._address = address
+        self._plans_anew = plans_anew
         self._connect_within = connect_within
         self._as_store_errors = AsStoreErrors(address)
         self._most = most
@@ -67,7 +76,12 @@ class Readers:
         return await self._answered(await self._connected(), question)
 
     async def _connected(self) -> Link:
-        return await connect(self._address, within=self._connect_within, is_reader=self._is_reader)
+        return await connect(
+            self._address,
+            within=self._connect_within,
+            is_reader=self._is_reader,
+            plans_anew=self._plans_anew,
+        )
 
     async def _answered(self, link: Link, question: Callable[[Link], Awaitable[T]]) -> T:
         try:

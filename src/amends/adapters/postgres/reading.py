@@ -29,6 +29,15 @@ async def read_piece(
     return piece, len(piece) == limit or (len(piece) < rows and not was_cut)
 
 
+async def beginnings(link: Link, *, keys: Sequence[StreamKey]) -> list[Transition]:
+    """Return the first transitions of streams."""
+    identities = [key.namespace for key in keys], [key.saga_id for key in keys]
+    return [
+        as_transition(keys[int(place) - 1], *stored)
+        for place, *stored in await link.fetch(statements.READ_BEGINNINGS, *identities)
+    ]
+
+
 async def log_end(link: Link) -> int:
     """Return the last sequence."""
     return int(await link.fetchval(statements.LOG_END))

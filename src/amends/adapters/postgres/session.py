@@ -57,8 +57,10 @@ class Facts:
     """Whether migrations have been applied there."""
 
 
-async def connect(address: Address, *, within: float, is_reader: bool = False) -> Link:
-    """Open a session, in at most `within` seconds.
+async def connect(
+    address: Address, *, within: float, is_reader: bool = False, plans_anew: bool = False
+) -> Link:
+    """Open a session, in at most `within` seconds; one that `plans_anew` looks at the arguments of each question.
 
     Raises:
         StoreError: there is none to be had.
@@ -66,6 +68,8 @@ async def connect(address: Address, *, within: float, is_reader: bool = False) -
     settings = {**SETTINGS, "search_path": address.schema, "application_name": address.application}
     if is_reader:
         settings["default_transaction_read_only"] = "on"
+    if plans_anew:
+        settings["plan_cache_mode"] = "force_custom_plan"
     try:
         return await driver.connect(address, settings=settings, within=within, answer_within=ANSWER_SECONDS)
     except DRIVER_ERRORS as fault:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple, TypeVar
 
-from amends.adapters.postgres import statements
+from amends.adapters.postgres import retention, statements
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.batch import Place, ordered, place_of, prepare, without_losers
 from amends.adapters.postgres.channel import channel_of
@@ -32,11 +32,20 @@ from amends.adapters.postgres.held_session import HeldSession, Identity
 from amends.adapters.postgres.numbers import StreamNumbers
 from amends.adapters.postgres.reading import as_transition
 from amends.ports.event_store import Append, DefinitionNote, SetIndex, StreamKey, Transition
+from amends.ports.retention import StoredStream, StreamEnd
 
 T = TypeVar("T")
 
 MOST_ATTEMPTS: Final = 5
 """How often the same statement is given, when what stands in its way is gone at once."""
+
+
+class _FollowsNothing(Exception):
+    """Appends of streams that were never begun, or have been given up; nothing was written."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        super().__init__()
+        self.places = places
 
 
 class _Target(NamedTuple):
@@ -49,8 +58,11 @@ class _Target(NamedTuple):
 class StoreWriter:
     """A member, with the lock of its token, from `open` to `close`."""
 
-    def __init__(self, address: Address, *, connect_within: float, lease: timedelta) -> None:
+    def __init__(
+        self, address: Address, *, connect_within: float, lease: timedelta, is_alone: bool = False
+    ) -> None:
         self._address = address
+        self._is_alone = is_alone
         self._lease = lease
         self._token = 0
         self._connect_within = connect_within
@@ -121,6 +133,26 @@ class StoreWriter:
             lambda session, _: session.link.fetch(statements.NOTE_DEFINITIONS, *columns)
         )
 
+    async def forget_numbers(self) -> None:
+        """Have the numbers of streams looked up anew."""
+        if self._numbers is not None:
+            self._numbers.forget([*self._numbers.known])
+
+    async def delete_streams(self, ends: Sequence[StreamEnd], who: retention.Who) -> list[bool]:
+        """Give up streams; what a lost session gave up already comes back as False, for it is not there."""
+        return await self._again_when_lost(
+            lambda session, numbers: retention.delete_streams(session.link, numbers, who, ends)
+        )
+
+    async def restore_streams(self, streams: Sequence[StoredStream], token: int) -> list[bool]:
+        """Take streams back."""
+        verdicts = await self._again_when_lost(
+            lambda session, numbers: retention.restore_streams(session.link, numbers, token, streams)
+        )
+        if verdicts is None:
+            raise fenced(self._address)
+        return verdicts
+
     async def _again_when_lost(self, write: Callable[[HeldSession, StreamNumbers], Awaitable[T]]) -> T:
         """Write; if the session turns out to be lost, once more in a new one."""
         with self._as_store_errors:
@@ -147,7 +179,9 @@ class StoreWriter:
     async def _ready(self) -> tuple[HeldSession, StreamNumbers]:
         if self._session is not None and self._numbers is not None and not self._session.link.is_closed():
             return self._session, self._numbers
-        session = await HeldSession.open(self._address, within=self._connect_within, lost=self._lost)
+        session = await HeldSession.open(
+            self._address, within=self._connect_within, lost=self._lost, is_alone=self._is_alone
+        )
         numbers = StreamNumbers(session.link)
         try:
             if self._token:
@@ -226,6 +260,9 @@ class StoreWriter:
                 if appends:
                     await self._write(session, target, appends)
                 return kept
+            except _FollowsNothing as lost:
+                taken.update(lost.places)
+                continue
             except ServerError as fault:
                 if state_of(fault) not in {UNIQUE_VIOLATION, *PASSING}:
                     raise
@@ -237,8 +274,13 @@ class StoreWriter:
         raise unavailable(self._address, "what others write keeps coming in between")
 
     async def _write(self, session: HeldSession, target: _Target, appends: Sequence[Append]) -> None:
-        begun = await target.numbers.for_new(appends)
-        prepared = prepare(appends, target.numbers.known, begun)
+        numbers = target.numbers
+        begun = await numbers.for_new(appends)
+        if orphans := [
+            each for each in map(place_of, appends) if each[0] not in begun and each[0] not in numbers.known
+        ]:
+            raise _FollowsNothing(orphans)
+        prepared = prepare(appends, numbers.known, begun)
         statement = statements.APPEND_TRANSITIONS if prepared.has_only_transitions else statements.APPEND
         self._unsettled = appends
         try:

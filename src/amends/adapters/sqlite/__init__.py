@@ -6,7 +6,16 @@ file. It does not: spread over machines, or need more than SQLite 3.40.
 
 from amends.adapters.sqlite.event_store import SqliteEventStore
 from amends.adapters.sqlite.limits import SqliteLimits, measure_limits
+from amends.adapters.sqlite.migrating import migrate, missing
 from amends.adapters.sqlite.read_model import SqliteReadModel
 from amends.adapters.sqlite.reader import SqliteStoreReader
 
-__all__ = ["SqliteEventStore", "SqliteLimits", "SqliteReadModel", "SqliteStoreReader", "measure_limits"]
+__all__ = [
+    "SqliteEventStore",
+    "SqliteLimits",
+    "SqliteReadModel",
+    "SqliteStoreReader",
+    "measure_limits",
+    "migrate",
+    "missing",
+]

@@ -57,7 +57,11 @@ def note_definitions(connection: sqlite3.Connection, notes: Sequence[DefinitionN
 
 
 def _append_guarded(connection: sqlite3.Connection, row: Row) -> bool:
-    connection.execute(statements.ADD_STREAM, row[:2])
+    if row[2] <= 1:
+        connection.execute(statements.ADD_STREAM, row[:2])
+    elif connection.execute(statements.FIND_STREAM, row[:2]).fetchone() is None:
+        # Its stream was never begun, or has been given up meanwhile.
+        return False
     return connection.execute(statements.APPEND_TRANSITION_GUARDED, row).rowcount == 1
 
 

@@ -37,6 +37,8 @@ class Database(NamedTuple):
     reader: sqlite3.Connection
     release: Callable[[], None]
     """Close both connections, then let go of the file."""
+    applied: list[str]
+    """The migrations that opening applied."""
 
 
 def open_database(path: Path) -> Database:
@@ -48,11 +50,11 @@ def open_database(path: Path) -> Database:
         undo.callback(FileHold(path).release)
         writer = _connect(path)
         undo.callback(writer.close)
-        _make_ready(writer, path)
+        applied = _make_ready(writer, path)
         reader = _connect(path)
         undo.callback(reader.close)
         reader.execute("PRAGMA query_only = ON")
-        return Database(writer, reader, undo.pop_all().close)
+        return Database(writer, reader, undo.pop_all().close, applied)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -66,7 +68,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _make_ready(connection: sqlite3.Connection, path: Path) -> None:
+def _make_ready(connection: sqlite3.Connection, path: Path) -> list[str]:
+    """Check the file and bring it up to date; return the migrations that were applied."""
     (tables,) = connection.execute(statements.COUNT_TABLES).fetchone()
     (program,) = connection.execute("PRAGMA application_id").fetchone()
     if tables and program != APPLICATION_ID:
@@ -75,9 +78,10 @@ def _make_ready(connection: sqlite3.Connection, path: Path) -> None:
         check_applied(connection, path)
         _check_undamaged(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
-    apply_missing(connection, is_new=not tables)
+    applied = apply_missing(connection, path, is_new=not tables)
     # A file that can only be read shows it here, not at the first append.
     connection.execute(statements.PROVE_WRITABLE)
+    return applied
 
 
 def _check_undamaged(connection: sqlite3.Connection, path: Path) -> None:

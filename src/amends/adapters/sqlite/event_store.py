@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from amends.adapters.sqlite import reading
+from amends.adapters.sqlite import reading, retention
 from amends.adapters.sqlite.batch import append_all, append_guarded, correct_index, note_definitions
 from amends.adapters.sqlite.database import Database, open_database
 from amends.adapters.sqlite.faults import AsStoreErrors, unavailable
@@ -34,6 +34,7 @@ from amends.ports.event_store import (
     StreamKey,
     Transition,
 )
+from amends.ports.retention import FinishedPage, StoredStream, StreamEnd
 
 T = TypeVar("T")
 
@@ -91,10 +92,7 @@ class SqliteEventStore:
         return verdicts
 
     async def reindex(self, key: StreamKey, change: SetIndex) -> None:
-        session = self._opened()
-        async with session.writing.turn:
-            with self._as_store_errors:
-                await _transact(session, partial(correct_index, key=key, change=change))
+        await self._change(partial(correct_index, key=key, change=change))
 
     async def read(self, key: StreamKey, *, after: int = 0, limit: int | None = None) -> Sequence[Transition]:
         found: list[Transition] = []
@@ -117,10 +115,7 @@ class SqliteEventStore:
         return await self._ask(reading.definitions)
 
     async def note_definitions(self, notes: Sequence[DefinitionNote]) -> None:
-        session = self._opened()
-        async with session.writing.turn:
-            with self._as_store_errors:
-                await _transact(session, partial(note_definitions, notes=notes))
+        await self._change(partial(note_definitions, notes=notes))
 
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000
@@ -133,6 +128,21 @@ class SqliteEventStore:
     async def next_wake(self) -> datetime | None:
         return await self._ask(reading.next_wake)
 
+    async def finished(self, *, before: datetime, after: int = 0, limit: int = 1000) -> FinishedPage:
+        microseconds = to_microseconds(before)
+        return await self._ask(
+            partial(retention.finished, microseconds=microseconds, after=after, limit=limit)
+        )
+
+    async def streams(self, keys: Sequence[StreamKey]) -> Sequence[StoredStream]:
+        return await self._ask(partial(retention.stored_streams, keys=keys))
+
+    async def delete_streams(self, ends: Sequence[StreamEnd]) -> Sequence[bool]:
+        return await self._change(partial(retention.delete_streams, ends=ends))
+
+    async def restore_streams(self, streams: Sequence[StoredStream]) -> Sequence[bool]:
+        return await self._change(partial(retention.restore_streams, streams=streams))
+
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is None:
@@ -144,6 +154,12 @@ class SqliteEventStore:
             finally:
                 session.writing.stop()
                 session.reading.stop()
+
+    async def _change(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        session = self._opened()
+        async with session.writing.turn:
+            with self._as_store_errors:
+                return await _transact(session, change)
 
     async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         session = self._opened()

@@ -43,23 +43,25 @@ def known_migrations() -> tuple[Migration, ...]:
     )
 
 
-def check_applied(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a database that these migrations did not build.
+def check_applied(connection: sqlite3.Connection, path: Path) -> tuple[Migration, ...]:
+    """Refuse a database that these migrations did not build; return those that are still to be applied.
 
     Raises:
         StoreNewer: it has migrations that this version does not know.
         StoreCorrupt: it was built by other files of the same numbers.
     """
-    applied = connection.execute(statements.APPLIED_MIGRATIONS).fetchall()
-    known = known_migrations()
-    if applied and applied[-1][0] > known[-1].number:
+    applied = {note[0]: note for note in connection.execute(statements.APPLIED_MIGRATIONS).fetchall()}
+    known = {migration.number: migration for migration in known_migrations()}
+    if applied and (newest := max(applied)) > max(known):
         raise StoreNewer(
-            f"{path} was written by a newer version of Amends (its schema is {applied[-1][0]}, this version knows "
-            f"{known[-1].number}); install that version, it is never downgraded."
+            f"{path} was written by a newer version of Amends (its schema is {newest}, this version knows "
+            f"{max(known)}); install that version, it is never downgraded."
         )
-    for migration, note in zip(known, applied, strict=False):
-        if (migration.number, migration.name, migration.checksum) != tuple(note):
-            raise corrupt(path, f"its schema was not built by migration {migration.name} as it is known here")
+    for number, (_, name, checksum) in sorted(applied.items()):
+        migration = known.get(number)
+        if migration is None or (name, checksum) != (migration.name, migration.checksum):
+            raise corrupt(path, f"its schema was not built by migration {name} as it is known here")
+    return tuple(migration for number, migration in known.items() if number not in applied)
 
 
 def check_complete(connection: sqlite3.Connection, path: Path) -> None:
@@ -68,20 +70,19 @@ def check_complete(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         StoreOlder: it is.
     """
-    applied, known = len(connection.execute(statements.APPLIED_MIGRATIONS).fetchall()), known_migrations()
-    if applied < len(known):
+    if missing := check_applied(connection, path):
         raise StoreOlder(
-            f"{path} was written by an older version of Amends (its schema is {applied}, this version reads "
-            f"{known[-1].number}); open it with this version once to run it, which migrates it, or read it with the "
-            "version that wrote it."
+            f"{path} was written by an older version of Amends (it lacks {missing[0].name} and what follows); run "
+            "amends migrate, or open it with this version once to run it, or read it with the version that wrote it."
         )
 
 
-def apply_missing(connection: sqlite3.Connection, *, is_new: bool) -> None:
-    """Apply what is missing: everything to a new database."""
-    applied = 0 if is_new else len(connection.execute(statements.APPLIED_MIGRATIONS).fetchall())
-    for migration in known_migrations()[applied:]:
+def apply_missing(connection: sqlite3.Connection, path: Path, *, is_new: bool) -> list[str]:
+    """Apply what is missing, everything to a new database; return the names of what was applied."""
+    missing = known_migrations() if is_new else check_applied(connection, path)
+    for migration in missing:
         _apply(connection, migration)
+    return [migration.name for migration in missing]
 
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:

@@ -24,6 +24,7 @@ from amends.adapters.sqlite.instants import from_microseconds, to_microseconds
 from amends.adapters.sqlite.lane import Lane
 from amends.adapters.sqlite.migrations import statements_of
 from amends.core.transitions import Status
+from amends.ports.event_store import StreamKey
 from amends.ports.read_model import Checkpoint, Count, Place, SagaQuery, SagaSummary
 
 T = TypeVar("T")
@@ -70,8 +71,16 @@ class SqliteReadModel:
     async def checkpoint(self) -> Checkpoint:
         return await self._ask(_checkpoint)
 
+    async def claim(self) -> bool:
+        # One process has the store, and with it this file.
+        self._opened()
+        return True
+
     async def put(self, rows: Sequence[SagaSummary], checkpoint: Checkpoint) -> None:
         await self._write(partial(_put, rows=rows, checkpoint=checkpoint))
+
+    async def remove(self, keys: Sequence[StreamKey]) -> None:
+        await self._write(partial(_remove, keys=keys))
 
     async def clear(self) -> None:
         await self._write(_clear)
@@ -83,6 +92,9 @@ class SqliteReadModel:
 
     async def counts(self, namespace: str = "") -> Sequence[Count]:
         return await self._ask(partial(_counts, namespace=namespace))
+
+    async def secret(self) -> bytes | None:
+        return None
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -181,6 +193,10 @@ def _transact(connection: sqlite3.Connection, write: Callable[[sqlite3.Connectio
 def _put(connection: sqlite3.Connection, *, rows: Sequence[SagaSummary], checkpoint: Checkpoint) -> None:
     connection.executemany(statements.VIEWS_PUT, [_values(row) for row in rows])
     connection.execute(statements.VIEWS_MOVE_CHECKPOINT, checkpoint)
+
+
+def _remove(connection: sqlite3.Connection, *, keys: Sequence[StreamKey]) -> None:
+    connection.executemany(statements.VIEWS_REMOVE, keys)
 
 
 def _clear(connection: sqlite3.Connection) -> None:

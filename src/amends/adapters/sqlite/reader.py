@@ -88,6 +88,17 @@ class SqliteStoreReader:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    connection = look(path)
+    try:
+        check_complete(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def look(path: Path) -> sqlite3.Connection:
+    """Open a store file, of whatever age, only to read it."""
     if path.is_dir():
         raise corrupt(path, "it is a folder")
     if not path.exists():
@@ -125,4 +136,3 @@ def _check_is_store(connection: sqlite3.Connection, path: Path) -> None:
     if not tables or program != APPLICATION_ID:
         raise corrupt(path, "it is a database of another program" if tables else "it is empty")
     check_applied(connection, path)
-    check_complete(connection, path)

@@ -1,7 +1,7 @@
 """Where a listing goes on: an opaque text, signed, so that only places that this service gave out come back.
 
 Rules: a cursor belongs to the query that it came from; with another one it is refused. The key lies beside the store,
-so that a cursor outlives a restart.
+or with the rows that several processes share, so that a cursor outlives a restart and is good at each of them.
 It does not: hide what is in it.
 """
 

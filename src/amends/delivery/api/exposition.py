@@ -58,6 +58,11 @@ METRICS: Mapping[str, Metric] = {
     "amends_log_lag": Metric(
         "gauge", "Transitions that are durable and not yet taken in, by who follows the log."
     ),
+    "amends_archived_total": Metric("counter", "Instances that were archived and given up by the store."),
+    "amends_archived_bytes_total": Metric("counter", "Bytes that were written to the archive."),
+    "amends_retention_failures_total": Metric(
+        "counter", "Looks for what may go that did not come to their end."
+    ),
     "amends_messages_total": Metric("counter", "Records that came in, by topic and what became of them."),
     "amends_parked": Metric("gauge", "Records that are kept aside, by state."),
     "amends_trouble": Metric("gauge", "1 for a way on which records wait, by the binding, or intake."),
@@ -82,6 +87,7 @@ async def exposition(service: Service, *, connections: int) -> str:
         **await _of_lists(service),
         **_of_steps(service),
         **_of_engine(service, gauges),
+        **_of_retention(service),
         **_of_participants(gauges),
         **await _of_records(service, gauges),
         "amends_connections": [_line("amends_connections", {}, connections)],
@@ -152,6 +158,20 @@ def _of_engine(service: Service, gauges: Gauges) -> dict[str, list[str]]:
         "amends_inbox_sent": [_line("amends_inbox_sent", {}, gauges.sent)],
         "amends_inbox_received": [_line("amends_inbox_received", {}, gauges.received)],
         "amends_inbox_parked_total": [_line("amends_inbox_parked_total", {}, gauges.parked)],
+    }
+
+
+def _of_retention(service: Service) -> dict[str, list[str]]:
+    role = service.retention
+    counts = {"archived": 0, "archived_bytes": 0, "retention_failures": 0}
+    if role is not None:
+        counts = {
+            "archived": role.archived,
+            "archived_bytes": role.size,
+            "retention_failures": role.failures,
+        }
+    return {
+        f"amends_{what}_total": [_line(f"amends_{what}_total", {}, number)] for what, number in counts.items()
     }
 
 

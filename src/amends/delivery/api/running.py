@@ -35,8 +35,9 @@ from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
 from amends.delivery.api.protections import protection
 from amends.delivery.api.server import Options, Server
+from amends.delivery.stores import NotServed, parked, stores
 from amends.settings import Settings, SettingsInvalid
-from amends.settings.model import Database
+from amends.settings.model import Retention
 from amends.settings.topics import load_topics
 
 CALLBACKS = "/v1/callbacks"
@@ -48,10 +49,6 @@ _log = logging.getLogger(__name__)
 
 class Unbound(Exception):
     """A step needs a participant that the configuration does not name."""
-
-
-class NotServed(Exception):
-    """What the configuration asks for is still to come, or cannot be had here."""
 
 
 async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callable[[str], None]) -> None:
@@ -88,7 +85,7 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
             if await _opened_before(going, service, opened):
                 callbacks.deliver_to(service.orchestrator)
                 # Not before the store is ours: nothing is left beside a file that was refused.
-                server.open(Cursors(_cursor_key(settings)))
+                server.open(Cursors(await _cursor_key(settings, service)))
                 ready(url)
                 await going.wait()
             _log.info("going down: waiting for what is in progress")
@@ -130,7 +127,7 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
     callbacks, answer = bootstrap.mounted_callbacks(
         public + CALLBACKS, longest_body=server.max_body_size, body_within=server.body_timeout
     )
-    store, read_model = _stores(settings)
+    store, read_model = stores(settings.database)
     http = _transports(settings, joined.bindings, callbacks.url, shares.per_participant)
     orchestrator = Orchestrator(
         sagas=joined.sagas,
@@ -147,8 +144,18 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
         ),
         open_within=settings.database.start_timeout,
     )
-    coming = bootstrap.incoming(orchestrator, cluster, _parked(settings)) if cluster else None
-    return bootstrap.service(orchestrator, read_model=read_model, incoming=coming), callbacks, answer
+    coming = bootstrap.incoming(orchestrator, cluster, parked(settings.database)) if cluster else None
+    service = bootstrap.service(
+        orchestrator, read_model=read_model, retained=_retained(settings.retention), incoming=coming
+    )
+    return service, callbacks, answer
+
+
+def _retained(retention: Retention) -> bootstrap.Retained | None:
+    if retention.age is None:
+        return None
+    archive = bootstrap.folder_archive(retention.folder)
+    return bootstrap.Retained(archive, retention.age, retention.interval)
 
 
 def _cluster(settings: Settings) -> Any:
@@ -184,54 +191,6 @@ def _cluster(settings: Settings) -> Any:
         )
     except (SettingsInvalid, ValueError) as error:
         raise NotServed(f"kafka.bindings: {error}") from error
-
-
-def _parked(settings: Settings) -> Any:
-    """Return where records are parked: beside the store."""
-    url = settings.database.url
-    match url.kind:
-        case "memory":
-            return bootstrap.memory_parked()
-        case "sqlite":
-            return bootstrap.sqlite_parked(f"{url.path}.parked")
-        case "postgresql":
-            return bootstrap.postgres_parked(_address(settings.database))
-
-
-def _stores(settings: Settings) -> tuple[Any, Any]:
-    """Return the event store, and its read model where there is one."""
-    url = settings.database.url
-    match url.kind:
-        case "memory":
-            return bootstrap.memory(), bootstrap.memory_read_model()
-        case "sqlite":
-            return bootstrap.sqlite(url.path), bootstrap.sqlite_read_model(f"{url.path}.views")
-        case "postgresql":
-            # Lists would need a read model there; one in memory would grow with every saga that ever was.
-            return _postgres(settings.database), None
-
-
-def _postgres(database: Database) -> Any:
-    if importlib.util.find_spec("asyncpg") is None:
-        raise NotServed('database.url: PostgreSQL needs asyncpg: pip install "amends[postgres]"')
-    try:
-        return bootstrap.postgres(
-            _address(database),
-            connections=database.pool_size,
-            connect_timeout=database.connect_timeout,
-            lease=database.lease,
-        )
-    except ValueError as error:
-        raise NotServed(f"database.url: {error}") from error
-
-
-def _address(database: Database) -> str:
-    """Return the database's address with its password."""
-    return dataclasses.replace(
-        database.url,
-        username=database.username or database.url.username,
-        password=database.password or database.url.password,
-    ).reveal()
 
 
 def _bindings(
@@ -292,7 +251,11 @@ def _options(settings: Settings, shares: Share) -> Options:
     )
 
 
-def _cursor_key(settings: Settings) -> bytes:
+async def _cursor_key(settings: Settings, service: Service) -> bytes:
+    """Return the key that lies beside the rows that several processes share, or beside the file."""
+    shared = None if service.queries is None else await service.queries.secret()
+    if shared is not None:
+        return shared
     url = settings.database.url
     return key_beside(url.path if url.kind == "sqlite" else None)
 

@@ -91,7 +91,9 @@ def _document(examined: "Examined") -> dict[str, object]:
 def _plain(setting: "Effective") -> object:
     """Numbers, switches and lists as JSON has them; everything else as it is written."""
     value, write = setting.value, setting.key.kind.write
-    if value is None or isinstance(value, bool | int | float):
+    if value is None:
+        return None
+    if isinstance(value, bool | int | float):
         return value if write(value) in {str(value), str(value).lower()} else write(value)
     if isinstance(value, tuple):
         return [str(each) for each in cast("tuple[object, ...]", value)]

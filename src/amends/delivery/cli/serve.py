@@ -7,9 +7,7 @@ It does not: serve (`delivery.api` does).
 """
 
 import asyncio
-import dataclasses
 import importlib.util
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,49 +55,11 @@ def serve(
     for module in ("yaml", "aiohttp", "httptools"):
         if importlib.util.find_spec(module) is None:
             raise Unusable(f'serving needs {module}: pip install "amends[server]"')
-    settings = _with_options(_settings(config), store=store, host=host, port=port)
+    from amends.delivery.cli.configured import settings_at, with_options
+
+    settings = with_options(settings_at(config), store=store, host=host, port=port)
     sagas = _sagas(targets)
     return _serve(sagas, settings)
-
-
-def _settings(config: str | None) -> "Settings":
-    from amends.settings import config_file, examine
-
-    examined = examine(config_file(config, os.environ), os.environ)
-    for fault in examined.faults:
-        print(fault, file=sys.stderr)
-    if examined.settings is None:
-        errors = sum(fault.severity == "error" for fault in examined.faults)
-        raise Unusable(
-            f"the configuration cannot be used: {errors} error{'s' if errors > 1 else ''}, see above"
-        )
-    return examined.settings
-
-
-def _with_options(
-    settings: "Settings", *, store: str | None, host: str | None, port: int | None
-) -> "Settings":
-    from amends.settings.agreement import disagreements
-    from amends.settings.database_url import read_database_url
-    from amends.settings.kinds import Wrong, host as host_kind
-
-    server, database = settings.server, settings.database
-    option = "--store"
-    try:
-        if store is not None:
-            database = dataclasses.replace(database, url=read_database_url(store))
-        option = "--host"
-        if host is not None:
-            server = dataclasses.replace(server, host=host_kind().read(host))
-    except Wrong as wrong:
-        raise Unusable(f"{option}: {wrong}") from wrong
-    if port is not None:
-        server = dataclasses.replace(server, port=port)
-    settings = dataclasses.replace(settings, server=server, database=database)
-    for fault in disagreements(settings, {}):
-        if fault.severity == "error":
-            raise Unusable(fault.message)
-    return settings
 
 
 def _sagas(targets: list[str]) -> "list[Saga[Any]]":
@@ -117,7 +77,8 @@ def _serve(sagas: "list[Saga[Any]]", settings: "Settings") -> int:
     from amends.delivery.api import logs
     from amends.delivery.api.cursor import KeyUnusable
     from amends.delivery.api.descriptors import TooFew
-    from amends.delivery.api.running import NotServed, Unbound, run
+    from amends.delivery.api.running import Unbound, run
+    from amends.delivery.stores import NotServed
 
     logs.configure(settings.log.level, settings.log.format)
     what = "1 saga" if len(sagas) == 1 else f"{len(sagas)} sagas"

@@ -1,0 +1,2 @@
+-- Forget all rows, counts, and up to where the log was in them.
+TRUNCATE saga, saga_count, checkpoint

@@ -1,0 +1,2 @@
+-- Give up a stream.
+DELETE FROM stream WHERE number = ?1

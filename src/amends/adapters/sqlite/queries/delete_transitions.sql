@@ -1,0 +1,2 @@
+-- Give up what a stream holds.
+DELETE FROM transition WHERE stream = ?1
