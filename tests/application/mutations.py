@@ -53,7 +53,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "what is outstanding is not sent at recovery",
         ENGINE,
-        "        if resend and not state.final:",
+        "        if resend and not (state.final or instance.leaving):",
         "        if False and resend:",
         "test_recovery.py::test_what_is_outstanding_is_sent_again_with_the_same_id",
     ),
@@ -67,7 +67,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "what was accepted is sent again whenever it is loaded",
         ENGINE,
-        "self._load(instance, resend=self.recovering)",
+        "self._load(instance, resend=self.recovery.is_running)",
         "self._load(instance, resend=True)",
         "test_lanes.py::test_what_was_accepted_leaves_memory_and_its_reply_comes_later",
     ),
@@ -102,8 +102,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a lost lock drops its trigger",
         ENGINE,
-        "        instance.queue.appendleft(ask)\n",
-        "        refuse(ask.waiter, RuntimeError('lost'))\n",
+        "        ask.is_new = False\n        instance.queue.appendleft(ask)\n",
+        "        ask.waiter and ask.waiter.set_exception(RuntimeError('lost'))\n",
         "test_persistence.py::test_a_lost_lock_reloads_and_decides_again_and_harms_no_neighbour",
     ),
     Mutation(
@@ -122,7 +122,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "an instance whose caller gave up stays in memory",
-        ENGINE,
+        "application/entrance.py",
         "            instance.ended.pop(ended, None)\n            self._live.leave(instance)",
         "            instance.ended.pop(ended, None)",
         "test_memory.py::test_an_instance_leaves_when_its_caller_gives_up",
@@ -130,8 +130,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an idle instance stays in memory",
         "application/live.py",
-        "            del self._instances[instance.key]\n",
-        "",
+        "            del self._instances[instance.key]\n            self._resting.discard(instance.key)\n        elif",
+        "            pass\n        elif",
         "test_verbs.py::test_get_and_wait_see_what_is_durable",
     ),
     Mutation(
@@ -200,8 +200,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a correction that failed is forgotten",
         TIMERS,
-        "                self._corrections.setdefault(key, (change, done))\n",
-        "",
+        "                    corrections.setdefault(key, (change, done))\n",
+        "                    pass\n",
         "test_timers.py::test_a_correction_that_fails_is_made_later",
     ),
     Mutation(
@@ -307,8 +307,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "one reader that leaves takes the others along",
         FOLLOWER,
-        "                await asyncio.shield(self._news)",
-        "                await self._news",
+        "                await asyncio.wait({news}, timeout=self._poll)",
+        "                await asyncio.wait_for(news, timeout=self._poll)",
         "test_follower.py::test_a_reader_that_leaves_takes_nobody_along",
     ),
     Mutation(
@@ -349,7 +349,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an instance that was archived is decided from memory",
         ENGINE,
-        "        instance.plan, instance.state = plan, state\n",
+        "        instance.plan, instance.state = plan, state  # nothing, if it was archived meanwhile\n",
         "        if state.position:\n            instance.plan, instance.state = plan, state\n",
         "test_retention.py::test_a_reply_that_meets_its_deletion_is_told",
     ),

@@ -133,7 +133,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "nobody is asked what became of a command",
         "application/engine.py",
-        "        if doubted := self._doubts.raised_by(instance.state, decision, ask):",
+        "        if self._doubts.are_possible and (doubted := self._doubts.raised_by(instance.state, decision, ask)):",
         "        if doubted := NOTHING:",
         DOUBTS + "test_what_had_succeeded_goes_on_and_is_not_undone[memory-lost]",
     ),
@@ -147,8 +147,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "what nobody knows is asked for ever",
         "application/doubts.py",
-        " or ask.is_settled or ask.waiter is not None:",
-        " or ask.waiter is not None:",
+        "        if ask.is_settled or ask.waiter is not None:",
+        "        if ask.waiter is not None:",
         DOUBTS + "test_what_nobody_knows_is_unknown_as_without_asking[memory-lost]",
     ),
 )
