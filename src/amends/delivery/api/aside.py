@@ -67,7 +67,7 @@ async def discard(call: Call) -> web.StreamResponse:
 def _arrivals(call: Call) -> Arrivals:
     arrivals = call.service.arrivals
     if arrivals is None:
-        raise Problem("not-found", "no records come in here: kafka.bindings names no file")
+        raise Problem("record-unknown", "no records come in here: kafka.bindings names no file")
     return arrivals
 
 
@@ -75,7 +75,7 @@ async def _found(call: Call) -> Parked:
     wanted = call.path["id"]
     found = await _arrivals(call).parked.get(wanted)
     if found is None:
-        raise Problem("not-found", f"no record {excerpt(wanted)!r} is parked")
+        raise Problem("record-unknown", f"no record {excerpt(wanted)!r} is parked")
     return found
 
 

@@ -6,12 +6,16 @@ goes without its keys, so that the number of series has a bound.
 It does not: count (`application/metrics.py` does).
 """
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 from amends.application.breakers import Stage
 from amends.application.metrics import Histogram
 from amends.application.service import Gauges, Service
+from amends.bootstrap import StoreError
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 MEDIA_TYPE = "text/plain"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -106,10 +110,18 @@ def _of_sagas(service: Service) -> dict[str, list[str]]:
     return found
 
 
+async def _told(asked: Awaitable[Mapping[K, V]]) -> Mapping[K, V]:
+    """Return what a store says; nothing while it is away, for the other metrics are needed most then."""
+    try:
+        return await asked
+    except StoreError:
+        return {}
+
+
 async def _of_lists(service: Service) -> dict[str, list[str]]:
     if service.queries is None:
         return {"amends_sagas": []}
-    counts = await service.queries.counts()
+    counts = await _told(service.queries.counts())
     lines = [
         _line("amends_sagas", {"saga": saga, "status": status}, number)
         for saga, statuses in sorted(counts.items())
@@ -206,7 +218,7 @@ async def _of_records(service: Service, gauges: Gauges) -> dict[str, list[str]]:
     arrivals = service.arrivals
     if arrivals is None:
         return {came: [], kept: [], "amends_trouble": trouble}
-    states = await arrivals.parked.counts()
+    states = await _told(arrivals.parked.counts())
     return {
         came: [
             _line(came, {"topic": topic, "outcome": outcome}, number)

@@ -26,6 +26,7 @@ CODES: dict[str, tuple[int, str]] = {
     "saga-unknown": (404, "There is no such instance"),
     "definition-unknown": (404, "There is no such definition"),
     "participant-unknown": (404, "There is no such participant"),
+    "record-unknown": (404, "There is no such record"),
     "unknown-command": (404, "There is no such command"),
     "position-unknown": (404, "The instance has no such position"),
     "method-not-allowed": (405, "The path does not have this method"),
