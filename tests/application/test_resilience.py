@@ -262,8 +262,8 @@ async def test_what_was_accepted_stands_still_too_while_its_participant_is_away(
         lane(amends, "bank").open_by_hand()
         await fire(amends, clock, by=MINUTE)
         assert (await amends.get("o-1")).steps[0].phase == "doing"
-        lane(amends, "bank").close_by_hand()
         bank.mode = "up"
+        lane(amends, "bank").close_by_hand()
         (end,) = await ends_of(amends, clock, ["o-1"], by=10 * SECOND)
         assert (end.status, end.steps[0].attempts) == ("completed", 1)
 

@@ -143,7 +143,10 @@ class Client:
                     self.world.wrong.append(f"{run.saga_id}: an acknowledged start was lost")
                 self.world.seen[run.saga_id] = document
                 return document
-            if status not in (429, 503):
+            if status == 404:
+                # It was acknowledged, by the process that has it, and is not there.
+                self.world.wrong.append(f"{run.saga_id}: an acknowledged start was lost")
+            elif status not in (429, 503):
                 raise AssertionError(f"{run.saga_id}: {status} {document}")
             await pause(AGAIN)
 

@@ -217,7 +217,8 @@ async def fuses_of(scene: Scene, run: Run) -> list[Fuse]:
             if isinstance(event, CommandIssued):
                 name = command_name(event.direction, event.step, event.round)
                 fuses += [Fuse("after-send", name), Fuse("after-reply", name)]
-    return fuses
+    # By kinds, so that whoever takes only some of them takes some of each.
+    return sorted(fuses, key=lambda fuse: KINDS.index(fuse.kind))
 
 
 async def every_moment(

@@ -18,7 +18,7 @@ async def test_everything_adds_up_after_each_outage_and_each_kill(tmp_path: Path
         seed=5,
         names=("fulfilment", "booking"),
         only=("process-killed", "server-killed", "disk-full", "moments"),
-        stride=17,
+        stride=9,
         quiet=True,
     )
     campaign = await run(tmp_path, options)
