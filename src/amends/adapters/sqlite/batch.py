@@ -32,6 +32,20 @@ def append_all(connection: sqlite3.Connection, appends: Sequence[Append]) -> lis
     return [True] * len(appends)
 
 
+def is_plain(append: Append) -> bool:
+    """Tell whether storing it takes one statement: it begins no stream and leaves its index row alone."""
+    return append.transition.position > 1 and isinstance(append.index, KeepIndex)
+
+
+def append_plain(connection: sqlite3.Connection, append: Append) -> None:
+    """Store one transition that is plain; outside a transaction that is one by itself.
+
+    Raises:
+        sqlite3.IntegrityError: it did not stand at a free position behind what is there.
+    """
+    connection.execute(statements.APPEND_TRANSITION, _row(append))
+
+
 def append_guarded(connection: sqlite3.Connection, appends: Sequence[Append]) -> list[bool]:
     """Store, one by one, what still stands at a free position and does not follow a loser in its own stream."""
     losers: set[StreamKey] = set()

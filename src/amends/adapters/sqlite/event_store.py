@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from amends.adapters.sqlite import reading, retention
-from amends.adapters.sqlite.batch import append_all, append_guarded, correct_index, note_definitions
+from amends.adapters.sqlite.batch import (
+    append_all,
+    append_guarded,
+    append_plain,
+    correct_index,
+    is_plain,
+    note_definitions,
+)
 from amends.adapters.sqlite.database import Database, open_database
 from amends.adapters.sqlite.faults import AsStoreErrors, unavailable
 from amends.adapters.sqlite.instants import to_microseconds
@@ -82,7 +89,7 @@ class SqliteEventStore:
         session = self._opened()
         if not batch:
             return []
-        order = _order(batch)
+        order = _order(batch) if len(batch) > 1 else [0]
         async with session.writing.turn:
             with self._as_store_errors:
                 won = await _write(session, [batch[number] for number in order])
@@ -175,6 +182,9 @@ class SqliteEventStore:
 
 async def _write(session: _Session, appends: Sequence[Append]) -> list[bool]:
     try:
+        if len(appends) == 1 and is_plain(appends[0]):
+            await session.writing.run(partial(append_plain, session.database.writer, appends[0]))
+            return [True]
         return await _transact(session, partial(append_all, appends=appends))
     except sqlite3.IntegrityError:
         return await _transact(session, partial(append_guarded, appends=appends))
