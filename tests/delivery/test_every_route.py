@@ -13,6 +13,14 @@ from tests.delivery import world as w
 from tests.delivery.api import serving as s
 
 ACT = {"by": "ada", "reason": "an exercise"}
+KAFKA = "tests/delivery/api/test_kafka.py"
+ELSEWHERE = {
+    "GET /v1/parked": (KAFKA, '"GET", "/v1/parked"'),
+    "GET /v1/parked/{id}": (KAFKA, '"GET", f"/v1/parked/{'),
+    "POST /v1/parked/{id}/replay": (KAFKA, "/replay"),
+    "POST /v1/parked/{id}/discard": (KAFKA, "/discard"),
+}
+"""Routes that need a broker: where they do their work, and what shows it."""
 Exercise = Callable[[w.World], s.Answer]
 EXERCISES: dict[str, Exercise] = {}
 
@@ -31,7 +39,10 @@ def exercise(route: str) -> Callable[[Exercise], Exercise]:
     return noted
 
 
-@pytest.mark.parametrize("route", table(longest_wait=60), ids=lambda route: f"{route.method} {route.path}")
+HERE = [route for route in table(longest_wait=60) if f"{route.method} {route.path}" not in ELSEWHERE]
+
+
+@pytest.mark.parametrize("route", HERE, ids=lambda route: f"{route.method} {route.path}")
 def test_a_route_does_its_work(world: w.World, route: Route) -> None:
     made = EXERCISES[f"{route.method} {route.path}"]
     found = made(world)
@@ -40,7 +51,15 @@ def test_a_route_does_its_work(world: w.World, route: Route) -> None:
 
 
 def test_no_exercise_is_of_a_route_that_is_gone() -> None:
-    assert EXERCISES.keys() == {f"{route.method} {route.path}" for route in table(longest_wait=60)}
+    routes = {f"{route.method} {route.path}" for route in table(longest_wait=60)}
+    assert EXERCISES.keys() | ELSEWHERE.keys() == routes
+    assert not EXERCISES.keys() & ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("route", ELSEWHERE)
+def test_a_route_is_exercised_where_it_is_said(route: str) -> None:
+    module, shown = ELSEWHERE[route]
+    assert shown in (s.ROOT / module).read_text()
 
 
 # --- instances -------------------------------------------------------------------------------------------------
@@ -221,6 +240,22 @@ def diagram(world: w.World) -> s.Answer:
     found = world.service.ask("GET", "/v1/definitions/order-fulfilment/1/diagram")
     assert b"process-payment" in found.body
     return found
+
+
+@exercise("POST /v1/participants/{name}/open")
+def open_breaker(world: w.World) -> s.Answer:
+    opened = world.service.ask("POST", "/v1/participants/desk/open", ACT)
+    assert opened.json["breaker"] == "open"
+    world.service.ask("POST", "/v1/participants/desk/close", ACT)
+    return opened
+
+
+@exercise("POST /v1/participants/{name}/close")
+def close_breaker(world: w.World) -> s.Answer:
+    world.service.ask("POST", "/v1/participants/desk/open", ACT)
+    closed = world.service.ask("POST", "/v1/participants/desk/close", ACT)
+    assert not closed.json["by_hand"]
+    return closed
 
 
 @exercise("GET /v1/participants")

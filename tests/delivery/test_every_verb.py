@@ -22,6 +22,12 @@ ELSEWHERE = {
     "demo": ("tests/examples/fulfilment/test_demo.py", '"--json"'),
     "bench": ("tests/delivery/test_bench.py", '"bench"'),
     "serve": ("tests/delivery/api/serving.py", '"serve"'),
+    "migrate": ("tests/delivery/cli/test_migrate.py", '"migrate"'),
+    "archive": ("tests/delivery/cli/test_retention.py", '"archive"'),
+    "restore": ("tests/delivery/cli/test_retention.py", '"restore"'),
+    "parked": ("tests/delivery/api/test_kafka.py", '"parked"'),
+    "replay": ("tests/delivery/api/test_kafka.py", '"replay"'),
+    "discard": ("tests/delivery/api/test_kafka.py", '"discard"'),
 }
 """Verbs that run for themselves: where, and what shows it."""
 Exercise = Callable[[w.World, Place], None]
@@ -190,6 +196,15 @@ def abandon(world: w.World, place: Place) -> None:
 
 
 # --- what there is -----------------------------------------------------------------------------------------------
+
+
+@exercise
+def participants(world: w.World, place: Place) -> None:
+    assert "desk" in place.ask("participants").out
+    opened = place.ask("participants", "desk", "--open", *WHY, "--json").json["participants"]
+    assert [each["breaker"] for each in opened] == ["open"]
+    closed = place.ask("participants", "desk", "--close", *WHY)
+    assert "by hand" not in closed.out
 
 
 @exercise

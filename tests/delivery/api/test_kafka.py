@@ -83,9 +83,12 @@ def test_an_event_starts_a_saga_and_replies_end_it(tmp_path: Path) -> None:
         assert (gone.json["state"], gone.json["by"]) == ("discarded", "kim")
         twice = running.ask("POST", f"/v1/parked/{parked['id']}/discard", said)
         assert (twice.status, twice.code) == (409, "not-parked")
+        run(write(f"{name}.wanted", "y", {"id": "y", "name": 8}, {}))
+        (other,) = s.until(lambda: running.ask("GET", "/v1/parked?state=parked").json["parked"], "another")
+        assert "discarded" in amends(running, "discard", other["id"], "--reason", "as well", "--by", "kim")
         metrics = running.ask("GET", "/metrics").body.decode()
         assert f'amends_messages_total{{topic="{name}.replies",outcome="recorded"}} 2' in metrics
-        assert 'amends_parked{state="discarded"} 1' in metrics
+        assert 'amends_parked{state="discarded"} 2' in metrics
         assert "troubles" not in running.ask("GET", "/ready").json
 
 
