@@ -29,6 +29,8 @@ class Availability:
         self._waiting: set[Hashable] = set()
         self._since: float | None = None
         self._reason = ""
+        self._asked: dict[Hashable, float] = {}
+        self._look: asyncio.TimerHandle | None = None
 
     @property
     def is_away(self) -> bool:
@@ -62,14 +64,22 @@ class Availability:
     @contextmanager
     def watched(self, who: Hashable) -> Generator[None]:
         """Have it noticed when what happens inside takes long: a server may be there and not answer."""
-        slow = asyncio.get_running_loop().call_later(SLOW, self._slow, who)
+        self._asked[who] = _now()
+        if self._look is None:
+            # One timer for all commits of its time: one for each would cost more than the rest of this.
+            self._look = asyncio.get_running_loop().call_later(SLOW, self._look_at_slow)
         try:
             yield
         finally:
-            slow.cancel()
+            del self._asked[who]
 
-    def _slow(self, who: Hashable) -> None:
-        self._wait(who, "the store does not answer", f"no answer to a commit within {SLOW:g} s")
+    def _look_at_slow(self) -> None:
+        latest = _now() - SLOW
+        for who in [who for who, since in self._asked.items() if since <= latest]:
+            self._wait(who, "the store does not answer", f"no answer to a commit within {SLOW:g} s")
+        fresh = [since for since in self._asked.values() if since > latest]
+        loop = asyncio.get_running_loop()
+        self._look = loop.call_at(min(fresh) + SLOW, self._look_at_slow) if fresh else None
 
     def _wait(self, who: Hashable, reason: str, told: str) -> None:
         self._waiting.add(who)

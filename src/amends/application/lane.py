@@ -193,6 +193,8 @@ class Lane:
     def _may_some_go(self) -> bool:
         if not self._queue.length:
             return False
+        if self._queue.has_first_do and self.gate.is_free:
+            return True
         if any(map(self._may_go, self._queue.kinds())):
             return True
         self._ways.news()

@@ -47,6 +47,11 @@ class LaneQueue:
         """Return how many commands of a kind there are."""
         return len(self._kinds[kind])
 
+    @property
+    def has_first_do(self) -> bool:
+        """Tell whether a first attempt of a do waits."""
+        return bool(self._dos)
+
     def take_first_do(self) -> SendCommand | None:
         """Return the next command where only first attempts of dos wait, and forget it: the usual case."""
         if not self.length or len(self._dos) != self.length:
