@@ -255,6 +255,7 @@ async def test_what_was_accepted_stands_still_too_while_its_participant_is_away(
     bank = Bank(clock)
     async with with_bank(store, bank, clock, PLAIN, shop) as amends:
         bank.mode = "accepts"
+        await until(lambda: not amends.engine.recovering)
         await amends.start(BANK_ONLY, Order(), saga_id="o-1")
         await until(lambda: bank.seen and amends.engine.live == 0)
         await open_breaker(amends, bank)

@@ -95,7 +95,8 @@ class Follower:
         """
         self._poll = poll
         self._store = store
-        self._patience = Patience(availability or Availability())
+        self._availability = availability or Availability()
+        self._patience = Patience(self._availability)
         self._rest = rest
         self._places: dict[Listener, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -194,6 +195,7 @@ class Follower:
 
     async def _serve(self, listener: Listener, end: int) -> None:
         pause = 0.0
+        is_told = True
         place: int | None = None
         while True:
             try:
@@ -208,16 +210,20 @@ class Follower:
                 continue
             except Exception as error:  # whatever it is, it concerns this listener alone
                 if not pause:
-                    trace = None if isinstance(error, StoreError) else error
-                    log.error(  # noqa: TRY400  a store error's text says all
-                        "%s waits behind sequence %s: %s", listener.name, place or 0, error, exc_info=trace
-                    )
+                    is_of_store = isinstance(error, StoreError)
+                    # An outage is told once, by whoever met it first.
+                    is_told = not (is_of_store and self._availability.is_away)
+                    trace = None if is_of_store else error
+                    level = logging.ERROR if is_told else logging.DEBUG
+                    where = listener.name, place or 0
+                    log.log(level, "%s waits behind sequence %s: %s", *where, error, exc_info=trace)
                 pause = longer(pause)
                 await asyncio.sleep(pause)
                 continue
             if pause:
                 pause = 0.0
-                log.warning("%s goes on behind sequence %s", listener.name, place)
+                level = logging.WARNING if is_told else logging.DEBUG
+                log.log(level, "%s goes on behind sequence %s", listener.name, place)
 
     async def _tell(self, listener: Listener, place: int) -> int:
         """Wait for the next piece, and have it taken; return where it ends."""
