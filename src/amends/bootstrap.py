@@ -33,6 +33,7 @@ from amends.ports import (
     StoreError,
     Transport,
 )
+from amends.ports.exchange import Exchange
 from amends.ports.parked import ParkedStore
 from amends.wire.topics import TopicBindings
 
@@ -44,6 +45,7 @@ __all__ = [
     "ArchiveError",
     "Callbacks",
     "EventStore",
+    "Exchange",
     "Inspection",
     "Refuse",
     "Retained",
@@ -67,6 +69,7 @@ __all__ = [
     "postgres_read_model",
     "postgres_reader",
     "postgres_scratch",
+    "redis",
     "service",
     "signal_in_transaction",
     "sqlite",
@@ -352,15 +355,19 @@ def service(
     read_model: ReadModel | None = None,
     retained: Retained | None = None,
     incoming: Incoming | None = None,
+    exchange: Exchange | None = None,
 ) -> Service:
     """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics.
 
-    `retained`: how long finished instances stay, and where they go then; without it they stay.
+    `retained`: how long finished instances stay, and where they go then; without it they stay. `exchange`: where
+    processes that call the same participants share breakers and rates; nothing depends on it.
 
     Raises:
         TypeError: the store cannot give up anything.
     """
-    return Service(orchestrator, read_model=read_model, retained=retained, incoming=incoming)
+    return Service(
+        orchestrator, read_model=read_model, retained=retained, incoming=incoming, exchange=exchange
+    )
 
 
 def sqlite_limits(folder: Path) -> tuple[float, float]:
@@ -482,6 +489,27 @@ def kafka(
     security = Security(protocol, mechanism, username, password)
     address = Address(tuple(servers), client_id, security)
     return KafkaCluster(address, bindings, group=group, replies=replies, member=member, partitions=partitions)
+
+
+def redis(
+    host: str,
+    *,
+    port: int = 6379,
+    username: str | None = None,
+    password: str | None = None,
+    database: int = 0,
+    ssl: bool = False,
+    timeout: timedelta = timedelta(seconds=1),
+    namespace: str = "default",
+) -> Exchange:
+    """Return a Redis in which the processes of a namespace share breakers and rates. Needs ``amends[redis]``.
+
+    Nothing is connected yet, and nothing depends on it later.
+    """
+    from amends.adapters.redis import RedisAddress, RedisExchange
+
+    address = RedisAddress(host, port, username, password, database, ssl, timeout)
+    return RedisExchange(address, namespace=namespace)
 
 
 def incoming(orchestrator: Orchestrator, cluster: "KafkaCluster", parked: ParkedStore) -> Incoming:
