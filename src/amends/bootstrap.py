@@ -126,10 +126,7 @@ def postgres(
 
 
 def postgres_migrate(url: str, *, schema: str | None = None) -> Coroutine[Any, Any, Sequence[str]]:
-    """Bring the tables of a store on PostgreSQL up to date; return the names of the migrations that were applied.
-
-    Opening the store does the same.
-    """
+    """Bring the tables of a store on PostgreSQL up to date, as opening does; return the names of what was applied."""
     from amends.adapters.postgres import Address, migrate
 
     return migrate(Address.of(url, schema=schema))
@@ -359,8 +356,7 @@ def service(
 ) -> Service:
     """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics.
 
-    `retained`: how long finished instances stay, and where they go then; without it they stay. `exchange`: where
-    processes that call the same participants share breakers and rates; nothing depends on it.
+    `retained`: how long finished instances stay, and where they go then; without it they stay. `exchange`: `redis`.
 
     Raises:
         TypeError: the store cannot give up anything.
@@ -491,25 +487,11 @@ def kafka(
     return KafkaCluster(address, bindings, group=group, replies=replies, member=member, partitions=partitions)
 
 
-def redis(
-    host: str,
-    *,
-    port: int = 6379,
-    username: str | None = None,
-    password: str | None = None,
-    database: int = 0,
-    ssl: bool = False,
-    timeout: timedelta = timedelta(seconds=1),
-    namespace: str = "default",
-) -> Exchange:
-    """Return a Redis in which the processes of a namespace share breakers and rates. Needs ``amends[redis]``.
-
-    Nothing is connected yet, and nothing depends on it later.
-    """
+def redis(host: str, *, namespace: str = "default", **how: Any) -> Exchange:
+    """Return a Redis where processes share breakers and rates; `how`: see `RedisAddress`. Needs ``amends[redis]``."""
     from amends.adapters.redis import RedisAddress, RedisExchange
 
-    address = RedisAddress(host, port, username, password, database, ssl, timeout)
-    return RedisExchange(address, namespace=namespace)
+    return RedisExchange(RedisAddress(host, **how), namespace=namespace)
 
 
 def incoming(orchestrator: Orchestrator, cluster: "KafkaCluster", parked: ParkedStore) -> Incoming:
