@@ -19,10 +19,11 @@ from amends.application.follower import Follower, Listener
 from amends.application.metrics import Meter
 from amends.application.orchestrator import Orchestrator
 from amends.application.participants import ParticipantView
+from amends.application.presence import Presence
 from amends.application.projector import Projector
 from amends.application.queries import Queries
 from amends.application.retention import Retention
-from amends.ports import SHARDS, Archive, ReadModel, RetainedStore, SharedStore
+from amends.ports import SHARDS, Archive, Discovery, ReadModel, RetainedStore, SharedStore
 from amends.ports.exchange import Exchange
 from amends.ports.intake import Intake
 
@@ -46,7 +47,7 @@ class Gauges(NamedTuple):
     """About how many transitions each listener of the log is behind, by its name."""
     is_ready: bool
     troubles: dict[str, str]
-    """What keeps records from being read or written, or processes from acting together, by the name of the way."""
+    """What keeps records from moving, services from being found, or processes from acting together, by name."""
     members: int
     """Processes that share the store, this one among them."""
     shards: int
@@ -86,11 +87,13 @@ class Service:
         retained: Retained | None = None,
         incoming: Incoming | None = None,
         exchange: Exchange | None = None,
+        discovery: Discovery | None = None,
     ) -> None:
         """Join `orchestrator`, not open yet, with what looks on; `read_model` holds the rows of lists.
 
         `retained`: what becomes of finished instances; without it they stay. `exchange`: where processes that call
-        the same participants tell one another how these are.
+        the same participants tell one another how these are. `discovery`: the registry of services in which this one
+        is, and others are looked up; it is asked before anything is sent.
 
         Raises:
             TypeError: the store cannot give up anything.
@@ -120,6 +123,8 @@ class Service:
                 projector=projector,
                 namespace=namespace,
             )
+        self._discovery = discovery
+        self._presence = None if discovery is None else Presence(discovery, is_ready=lambda: self.is_ready)
         self._retained = retained
         self._retention = (
             None if retained is None else _retention(orchestrator, retained, read_model, projector)
@@ -169,13 +174,20 @@ class Service:
 
     @property
     def troubles(self) -> dict[str, str]:
-        """What keeps records from being read or written, or processes from acting together, by the name of the way."""
+        """What keeps records from moving, services from being found, or processes from acting together, by name."""
         found = dict(self._orchestrator.troubles)
         if self._incoming is not None and self._incoming.intake.trouble:
             found["intake"] = self._incoming.intake.trouble
         if self._concert is not None and self._concert.trouble:
             found["exchange"] = self._concert.trouble
+        if self._discovery is not None and self._discovery.trouble:
+            found["discovery"] = self._discovery.trouble
         return found
+
+    def going_down(self) -> None:
+        """Have the registry of services told that this one will take no work any more."""
+        if self._presence is not None:
+            self._presence.going()
 
     @property
     def members(self) -> int:
@@ -235,6 +247,9 @@ class Service:
             if self._concert is not None:
                 stack.push_async_callback(self._concert.stop)
                 self._concert.start()
+            if self._discovery is not None:
+                stack.push_async_callback(self._discovery.stop)
+                await self._discovery.start()
             await stack.enter_async_context(self._orchestrator)
             if self._read_model is not None:
                 stack.push_async_callback(self._read_model.close)
@@ -253,6 +268,9 @@ class Service:
             if self._incoming is not None:
                 stack.push_async_callback(self._incoming.intake.stop)
                 await self._incoming.intake.start(self._incoming.arrivals.take)
+            if self._presence is not None:
+                stack.push_async_callback(self._presence.stop)
+                self._presence.start()
             self._opened = stack.pop_all()
         return self
 

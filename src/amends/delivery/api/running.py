@@ -35,6 +35,7 @@ from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
 from amends.delivery.api.protections import protection
 from amends.delivery.api.server import Options, Server
+from amends.delivery.registry import discovery
 from amends.delivery.stores import NotServed, parked, stores
 from amends.settings import Settings, SettingsInvalid
 from amends.settings.model import Retention
@@ -73,7 +74,13 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
             lane_width=settings.saga.lane_width,
         )
         url = _url(sockets[0])
-        joined = _Joined(sagas=sagas, settings=settings, bindings=bindings, cluster=cluster)
+        joined = _Joined(
+            sagas=sagas,
+            settings=settings,
+            bindings=bindings,
+            cluster=cluster,
+            discovery=discovery(settings, sockets[0].getsockname()[1]),
+        )
         service, callbacks, answer = _service(joined, shares, url)
         server = Server(
             service=service,
@@ -89,6 +96,7 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
                 ready(url)
                 await going.wait()
             _log.info("going down: waiting for what is in progress")
+            service.going_down()
             await server.drain(settings.server.shutdown_timeout.total_seconds())
         _log.info("stopped")
 
@@ -118,6 +126,8 @@ class _Joined:
     """The participants that are called over HTTP."""
     cluster: Any
     """The brokers, as `bootstrap.kafka` gives them; None without."""
+    discovery: Any
+    """The registry of services, as `bootstrap.eureka` gives it; None without."""
 
 
 def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbacks, Answer]:
@@ -128,7 +138,7 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
         public + CALLBACKS, longest_body=server.max_body_size, body_within=server.body_timeout
     )
     store, read_model = stores(settings.database)
-    http = _transports(settings, joined.bindings, callbacks.url, shares.per_participant)
+    http = _transports(joined, callbacks.url, shares.per_participant)
     orchestrator = Orchestrator(
         sagas=joined.sagas,
         store=store,
@@ -151,6 +161,7 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
         retained=_retained(settings.retention),
         incoming=coming,
         exchange=_exchange(settings),
+        discovery=joined.discovery,
     )
     return service, callbacks, answer
 
@@ -236,12 +247,10 @@ def _bindings(
     return sorted(used - over_topics.keys())
 
 
-def _transports(
-    settings: Settings, bindings: Sequence[str], callback_url: str, connections: int
-) -> Mapping[str, Transport]:
+def _transports(joined: _Joined, callback_url: str, connections: int) -> Mapping[str, Transport]:
     found: dict[str, Transport] = {}
-    for name in bindings:
-        bound_to = settings.microservices[name]
+    for name in joined.bindings:
+        bound_to = joined.settings.microservices[name]
         try:
             found[name] = bootstrap.http(
                 bound_to.url.text,
@@ -250,6 +259,7 @@ def _transports(
                 callback_url=callback_url,
                 connections=connections,
                 status=bound_to.status,
+                discovery=joined.discovery,
             )
         except ValueError as error:
             raise NotServed(f"microservices.{name}: {error}") from error
