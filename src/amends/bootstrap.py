@@ -29,6 +29,7 @@ from amends.ports import (
     BlockingConnection,
     Deliver,
     EventStore,
+    Outlet,
     ReadModel,
     StoreError,
     Transport,
@@ -337,13 +338,17 @@ def folder_archive(folder: str | Path) -> Archive:
     return FolderArchive(folder)
 
 
-def upkeep(store: EventStore, archive: Archive, *, read_model: ReadModel | None = None) -> Upkeep:
+def upkeep(
+    store: EventStore, archive: Archive, *, read_model: ReadModel | None = None, topic: str = ""
+) -> Upkeep:
     """Return a store that nobody runs on, to archive what has ended or to bring it back.
+
+    `topic`: where its transitions leave to; what has not left stays.
 
     Raises:
         TypeError: the store cannot give up anything.
     """
-    return Upkeep(store, archive, read_model=read_model)
+    return Upkeep(store, archive, read_model=read_model, topic=topic)
 
 
 def service(
@@ -352,15 +357,17 @@ def service(
     read_model: ReadModel | None = None,
     retained: Retained | None = None,
     incoming: Incoming | None = None,
+    outlet: Outlet | None = None,
 ) -> Service:
     """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics.
 
-    `retained`: how long finished instances stay, and where they go then; without it they stay.
+    `retained`: how long finished instances stay, and where they go then; without it they stay. `outlet`: the topic that
+    every transition leaves to.
 
     Raises:
-        TypeError: the store cannot give up anything.
+        TypeError: the store cannot give up anything, or has no checkpoint for an outlet.
     """
-    return Service(orchestrator, read_model=read_model, retained=retained, incoming=incoming)
+    return Service(orchestrator, read_model=read_model, retained=retained, incoming=incoming, outlet=outlet)
 
 
 def sqlite_limits(folder: Path) -> tuple[float, float]:
@@ -468,7 +475,8 @@ def kafka(
     username: str | None = None,
     password: str | None = None,
 ) -> "KafkaCluster":
-    """Return a Kafka cluster: `transports` for the participants in `bindings`, and the intake of what they answer.
+    """Return a Kafka cluster: `transports` for the participants in `bindings`, the intake of what they answer, and an
+    `outlet` for transitions.
 
     `servers`: ``HOST:PORT`` of the brokers to begin with. `partitions`: of topics that are not there and are made; 0:
     none is made, -1: as many as the broker thinks right. `member`: a name that this process alone has. Needs

@@ -126,7 +126,9 @@ def _upkeep(
 
     async def opened() -> Any:
         archive = bootstrap.folder_archive(folder or settings.retention.folder)
-        async with bootstrap.upkeep(found.store, archive, read_model=found.read_model) as upkeep:
+        async with bootstrap.upkeep(
+            found.store, archive, read_model=found.read_model, topic=settings.kafka.topics.transitions or ""
+        ) as upkeep:
             return await do(upkeep)
 
     try:
