@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -51,6 +52,7 @@ class Topic:
         self.there = asyncio.Event()
         self.there.set()
         self.trouble = ""
+        self._delays = random.Random(7)
         self.waiting = 0
         self.most_waiting = 0
         self.is_closed = False
@@ -59,8 +61,9 @@ class Topic:
         self.waiting += 1
         self.most_waiting = max(self.most_waiting, self.waiting)
         try:
-            # As over a network: others go first.
-            await asyncio.sleep(0)
+            # As over a network: some take longer than others, and others go first.
+            for _ in range(self._delays.randrange(6)):
+                await asyncio.sleep(0)
             await self.there.wait()
             self.told.append(leaving)
         finally:

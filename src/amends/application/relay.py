@@ -30,6 +30,8 @@ WIDTH: Final = 64
 """Instances whose transitions are on their way at a time."""
 EVERY: Final = 1.0
 """Seconds between two writes of the checkpoint."""
+CLOSING: Final = 5.0
+"""Seconds that the last write may take."""
 STAND_BY: Final = 1.0
 """Seconds between two looks of one that stands by."""
 
@@ -59,6 +61,7 @@ class Relay:
         self._noted = 0
         """Up to where that is durable."""
         self._noting: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
         self.leads = False
         """Whether this one relays, as far as it knows."""
         self.on_look: Callable[[int, int], None] | None = None
@@ -100,17 +103,23 @@ class Relay:
             self._noting = asyncio.create_task(self._note(), name="amends-relay-checkpoint")
 
     async def stop(self) -> None:
-        """Note once more how far this came, if that can be done, and give the claim up."""
+        """Note once more how far this came, if that can be done soon, and give the claim up."""
+        try:
+            async with asyncio.timeout(CLOSING):
+                # Not in the middle of a move: that would cost the claim, and with it the last one.
+                async with self._turn:
+                    await self._end_noting()
+                    await self._move()
+        except (StoreError, TimeoutError) as error:
+            log.info("what left behind sequence %d leaves again: %s", self._noted, error)
+        await self._end_noting()
+        await self._checkpoint.close()
+
+    async def _end_noting(self) -> None:
         noting, self._noting = self._noting, None
         if noting is not None:
             noting.cancel()
             await asyncio.gather(noting, return_exceptions=True)
-        try:
-            if self._left > self._noted:
-                await self._checkpoint.move(self._left)
-        except StoreError as error:
-            log.info("what left behind sequence %d leaves again: %s", self._noted, error)
-        await self._checkpoint.close()
 
     async def _publish(self, streams: Iterator[Sequence[Followed]]) -> None:
         for stream in streams:
@@ -120,16 +129,21 @@ class Relay:
     async def _note(self) -> None:
         """Write the checkpoint until it is where everything has left."""
         while self._left > self._noted:
-            left = self._left
             try:
-                await self._checkpoint.move(left)
-                self._noted = left
+                async with self._turn:
+                    await self._move()
             except ClaimLost:
                 # The next piece finds that out, and begins anew.
                 return
             except StoreError as error:
                 log.debug("the checkpoint waits behind sequence %d: %s", self._noted, error)
             await asyncio.sleep(self._every)
+
+    async def _move(self) -> None:
+        left = self._left
+        if left > self._noted:
+            await self._checkpoint.move(left)
+            self._noted = left
 
     async def _look(self) -> None:
         if self.on_look is not None:
