@@ -17,7 +17,6 @@ from amends.application.caller import signal_deposit, start_deposit
 from amends.application.inspection import Inspection
 from amends.application.orchestrator import Orchestrator, SystemClock
 from amends.application.service import Incoming, Retained, Service
-from amends.application.upkeep import Upkeep
 from amends.core.codec import Codec
 from amends.core.effect import SendCommand
 from amends.core.outcome import Answer
@@ -34,6 +33,7 @@ from amends.ports import (
     StoreError,
     Transport,
 )
+from amends.ports.exchange import Exchange
 from amends.ports.parked import ParkedStore
 from amends.wire.topics import TopicBindings
 
@@ -45,6 +45,7 @@ __all__ = [
     "ArchiveError",
     "Callbacks",
     "EventStore",
+    "Exchange",
     "Inspection",
     "Refuse",
     "Retained",
@@ -68,6 +69,7 @@ __all__ = [
     "postgres_read_model",
     "postgres_reader",
     "postgres_scratch",
+    "redis",
     "service",
     "signal_in_transaction",
     "sqlite",
@@ -77,7 +79,6 @@ __all__ = [
     "sqlite_reader",
     "start_in_transaction",
     "tables",
-    "upkeep",
 ]
 
 D = TypeVar("D")
@@ -124,10 +125,7 @@ def postgres(
 
 
 def postgres_migrate(url: str, *, schema: str | None = None) -> Coroutine[Any, Any, Sequence[str]]:
-    """Bring the tables of a store on PostgreSQL up to date; return the names of the migrations that were applied.
-
-    Opening the store does the same.
-    """
+    """Bring the tables of a store on PostgreSQL up to date, as opening does; return the names of what was applied."""
     from amends.adapters.postgres import Address, migrate
 
     return migrate(Address.of(url, schema=schema))
@@ -338,19 +336,6 @@ def folder_archive(folder: str | Path) -> Archive:
     return FolderArchive(folder)
 
 
-def upkeep(
-    store: EventStore, archive: Archive, *, read_model: ReadModel | None = None, topic: str = ""
-) -> Upkeep:
-    """Return a store that nobody runs on, to archive what has ended or to bring it back.
-
-    `topic`: where its transitions leave to; what has not left stays.
-
-    Raises:
-        TypeError: the store cannot give up anything.
-    """
-    return Upkeep(store, archive, read_model=read_model, topic=topic)
-
-
 def service(
     orchestrator: Orchestrator,
     *,
@@ -358,16 +343,24 @@ def service(
     retained: Retained | None = None,
     incoming: Incoming | None = None,
     outlet: Outlet | None = None,
+    exchange: Exchange | None = None,
 ) -> Service:
     """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics.
 
     `retained`: how long finished instances stay, and where they go then; without it they stay. `outlet`: the topic that
-    every transition leaves to.
+    every transition leaves to. `exchange`: `redis`.
 
     Raises:
         TypeError: the store cannot give up anything, or has no checkpoint for an outlet.
     """
-    return Service(orchestrator, read_model=read_model, retained=retained, incoming=incoming, outlet=outlet)
+    return Service(
+        orchestrator,
+        read_model=read_model,
+        retained=retained,
+        incoming=incoming,
+        outlet=outlet,
+        exchange=exchange,
+    )
 
 
 def sqlite_limits(folder: Path) -> tuple[float, float]:
@@ -490,6 +483,13 @@ def kafka(
     security = Security(protocol, mechanism, username, password)
     address = Address(tuple(servers), client_id, security)
     return KafkaCluster(address, bindings, group=group, replies=replies, member=member, partitions=partitions)
+
+
+def redis(host: str, *, namespace: str = "default", **how: Any) -> Exchange:
+    """Return a Redis where processes share breakers and rates; `how`: see `RedisAddress`. Needs ``amends[redis]``."""
+    from amends.adapters.redis import RedisAddress, RedisExchange
+
+    return RedisExchange(RedisAddress(host, **how), namespace=namespace)
 
 
 def incoming(orchestrator: Orchestrator, cluster: "KafkaCluster", parked: ParkedStore) -> Incoming:
