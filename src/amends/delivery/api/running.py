@@ -39,7 +39,7 @@ from amends.delivery.registry import discovery
 from amends.delivery.stores import NotServed, parked, stores
 from amends.settings import Settings, SettingsInvalid
 from amends.settings.model import Retention
-from amends.settings.topics import load_topics
+from amends.settings.topics import bindings_of
 
 CALLBACKS = "/v1/callbacks"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound to it here
@@ -61,7 +61,9 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
         DefinitionChanged, StoreError, KeyUnusable: the store cannot.
         OSError: the address cannot be had.
     """
-    cluster = _cluster(settings)
+    brokers = _brokers(settings)
+    cluster = brokers if settings.kafka.bindings is not None else None
+    outlet = _outlet(brokers, settings)
     bindings = _bindings(sagas, settings, over_topics=cluster.transports if cluster else {})
     going = _signalled()
     async with AsyncExitStack() as stack:
@@ -79,6 +81,7 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
             settings=settings,
             bindings=bindings,
             cluster=cluster,
+            outlet=outlet,
             discovery=discovery(settings, sockets[0].getsockname()[1]),
         )
         service, callbacks, answer = _service(joined, shares, url)
@@ -125,7 +128,9 @@ class _Joined:
     bindings: Sequence[str]
     """The participants that are called over HTTP."""
     cluster: Any
-    """The brokers, as `bootstrap.kafka` gives them; None without."""
+    """The brokers, as `bootstrap.kafka` gives them; None without `kafka.bindings`."""
+    outlet: Any
+    """The topic that every transition leaves to; None without."""
     discovery: Any
     """The registry of services, as `bootstrap.eureka` gives it; None without."""
 
@@ -160,6 +165,7 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
         read_model=read_model,
         retained=_retained(settings.retention),
         incoming=coming,
+        outlet=joined.outlet,
         exchange=_exchange(settings),
         discovery=joined.discovery,
     )
@@ -196,27 +202,26 @@ def _exchange(settings: Settings) -> bootstrap.Exchange | None:
     )
 
 
-def _cluster(settings: Settings) -> Any:
-    """Return the brokers with what is bound to them; None without `kafka.bindings`.
+def _brokers(settings: Settings) -> Any:
+    """Return the brokers with what is bound to them; None when nothing goes over them.
 
     Raises:
         NotServed: the bindings, or the brokers' settings, cannot be used.
     """
     kafka = settings.kafka
-    if kafka.bindings is None:
+    if kafka.bindings is None and not kafka.topics.transitions:
         return None
+    wanted = "kafka.topics.transitions" if kafka.bindings is None else "kafka.bindings"
     if not kafka.bootstrap_servers:
-        raise NotServed("kafka.bindings needs kafka.bootstrap-servers")
+        raise NotServed(f"{wanted} needs kafka.bootstrap-servers")
     if importlib.util.find_spec("aiokafka") is None:
-        raise NotServed('kafka.bindings needs aiokafka: pip install "amends[kafka]"')
+        raise NotServed(f'{wanted} needs aiokafka: pip install "amends[kafka]"')
     if kafka.serialization != "json":
         raise NotServed("kafka.serialization: avro is still to come")
-    names = kafka.topics.__dataclass_fields__
-    named = {name.replace("_", "-"): str(getattr(kafka.topics, name)) for name in names}
     try:
         return bootstrap.kafka(
             kafka.bootstrap_servers,
-            load_topics(kafka.bindings, named),
+            bindings_of(kafka),
             group=kafka.consumer_group,
             client_id=kafka.client_id,
             replies=kafka.topics.replies,
@@ -229,6 +234,19 @@ def _cluster(settings: Settings) -> Any:
         )
     except (SettingsInvalid, ValueError) as error:
         raise NotServed(f"kafka.bindings: {error}") from error
+
+
+def _outlet(brokers: Any, settings: Settings) -> Any:
+    """Return where transitions leave to; None when they do not.
+
+    Raises:
+        NotServed: the topic has another meaning.
+    """
+    topic = settings.kafka.topics.transitions
+    try:
+        return brokers.outlet(topic) if topic else None
+    except ValueError as error:
+        raise NotServed(f"kafka.topics.transitions: {error}") from error
 
 
 def _bindings(
