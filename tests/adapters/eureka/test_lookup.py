@@ -146,7 +146,8 @@ async def test_another_ones_client_finds_this_service_and_this_one_finds_its() -
                 *CLIENT, "be", url, theirs, "8105", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
             )
             await soon(lambda: known.urls == ("http://127.0.0.1:8105",), "who another client registered")
-            await client.communicate()
+            # Its standard input ends, and so does it.
+            await client.communicate(b"")
 
 
 def _found(url: str, service: str) -> str:
