@@ -90,7 +90,8 @@ class Deployment:
         for process in self._processes.values():
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-        codes = {name: self._ended(name) for name in self._processes}
+        with ThreadPoolExecutor(len(self._processes) or 1) as pool:
+            codes = dict(zip(self._processes, pool.map(self._ended, self._processes), strict=True))
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda name: self._scripts[name].remove(self.folder / name), self._scripts))
         return codes
@@ -183,10 +184,11 @@ class Deployment:
         return {**self.here.environment(service), **paths}
 
     def _ended(self, name: str) -> int:
-        process = self._processes[name]
+        process, grace = self._processes[name], self.composition.services[name].grace
         try:
-            return process.wait(self.composition.services[name].grace)
+            return process.wait(grace)
         except subprocess.TimeoutExpired:
+            self.say(f"{name}: does not end within {grace:g} s, so it is killed")
             process.kill()
             return process.wait()
 
