@@ -34,6 +34,7 @@ from amends.application.late_replies import record_event, record_reply
 from amends.application.orchestrator import Orchestrator
 from amends.ports import Clock, StoreError
 from amends.ports.intake import (
+    CannotReadYet,
     Content,
     EventCame,
     Foreign,
@@ -43,15 +44,16 @@ from amends.ports.intake import (
     Record,
     ReplyCame,
     StartCame,
+    Unpack,
     Unreadable,
 )
 from amends.ports.parked import Parked, ParkedState, ParkedStore, parked_id
 
-__all__ = ["Arrivals", "NotParked", "Parked"]
+__all__ = ["Arrivals", "CannotReadYet", "NotParked", "Parked"]
 
 log = logging.getLogger("amends.arrivals")
 
-PASSING: Final = (StoreError, NotRunning, Overloaded)
+PASSING: Final = (StoreError, NotRunning, Overloaded, CannotReadYet)
 """What passes by itself, or ends with this process: the record comes again."""
 WAITS: Final = timedelta(hours=1)
 MOST_WAITING: Final = 10_000
@@ -86,8 +88,10 @@ class Arrivals:
         clock: Clock,
         waits: timedelta = WAITS,
         most_waiting: int = MOST_WAITING,
+        unpack: Unpack | None = None,
     ) -> None:
-        """Read records with `read`; one for an instance that is not there waits for `waits`."""
+        """Read records with `read`, after `unpack`; one for an instance that is not there waits for `waits`."""
+        self._unpack = unpack
         self._orchestrator = orchestrator
         self._read = read
         self._parked = parked
@@ -95,6 +99,7 @@ class Arrivals:
         self._waits = waits
         self._most_waiting = most_waiting
         self._waiting: dict[str, set[str]] = {}
+        self._begun: set[str] = set()
         self._outcomes: Counter[tuple[str, Outcome]] = Counter()
         self._watch: asyncio.Task[None] | None = None
         self._beginnings = _Beginnings(self)
@@ -131,7 +136,7 @@ class Arrivals:
         """Bring a record to whom it is for, or park it; return what became of it.
 
         Raises:
-            StoreError, NotRunning, Overloaded: nothing became of it yet; it is to come again.
+            StoreError, NotRunning, Overloaded, CannotReadYet: nothing became of it yet; it is to come again.
         """
         outcome = await self._taken(record)
         self._outcomes[record.topic, outcome] += 1
@@ -139,7 +144,7 @@ class Arrivals:
 
     async def _taken(self, record: Record) -> Outcome:
         try:
-            return await self._bring(self._content(record))
+            return await self._bring(await self._content(record))
         except PASSING:
             raise
         except _Nobody as nobody:
@@ -148,8 +153,11 @@ class Arrivals:
             log.exception("a record of %s cannot be taken", record.topic)
             return await self._park(record, _Nobody("defect", f"{type(error).__name__}: {error}"[:200]))
 
-    def _content(self, record: Record) -> Content:
-        return self._read(record)
+    async def _content(self, record: Record) -> Content:
+        if self._unpack is None:
+            return self._read(record)
+        unpacked = await self._unpack(record)
+        return unpacked if isinstance(unpacked, Unreadable) else self._read(unpacked)
 
     async def _bring(self, content: Content) -> Outcome:
         match content:
@@ -252,16 +260,22 @@ class Arrivals:
                 await self._bring_waiting(key.saga_id)
 
     async def _bring_waiting(self, saga_id: str) -> None:
-        for each in sorted(self._waiting.pop(saga_id, ())):
-            found = await self._parked.get(each)
-            if found is not None and found.state == "waiting":
-                await self._again(found, by="amends", note="the instance began")
+        waiting = self._waiting.pop(saga_id, set())
+        try:
+            for each in sorted(waiting):
+                found = await self._parked.get(each)
+                if found is not None and found.state == "waiting":
+                    await self._again(found, by="amends", note="the instance began")
+        except PASSING:
+            self._waiting.setdefault(saga_id, set()).update(waiting)
+            self._begun.add(saga_id)
+            raise
 
     async def _again(self, found: Parked, *, by: str, note: str) -> Outcome:
         """Read a parked record once more, and settle it by what it comes to now."""
         now = self._clock.now()
         try:
-            outcome = await self._bring(self._content(found.record))
+            outcome = await self._bring(await self._content(found.record))
         except _Nobody as nobody:
             if found.state == "waiting" or nobody.code != found.code:
                 await self._parked.settle(
@@ -279,6 +293,7 @@ class Arrivals:
 
         Raises:
             NotParked: there is none of this id that is not settled.
+            CannotReadYet: it cannot be read now; it stays parked.
         """
         return await self._again(await self._open_one(wanted), by=by, note=reason)
 
@@ -317,9 +332,16 @@ class Arrivals:
     async def _watch_time(self) -> None:
         while True:
             await asyncio.sleep(LOOK)
+            with suppress(*PASSING):
+                await self._bring_begun()
             if self._waiting:
                 with suppress(StoreError):
                     await self.expire()
+
+    async def _bring_begun(self) -> None:
+        """Bring what could not be brought when its instance began."""
+        while self._begun:
+            await self._bring_waiting(self._begun.pop())
 
 
 class _Beginnings:

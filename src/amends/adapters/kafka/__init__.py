@@ -7,12 +7,14 @@ It does not: decide, or keep anything that must not be lost.
 
 from amends.adapters.kafka.cluster import KafkaCluster
 from amends.adapters.kafka.driver import Address, Security, behind, make_topics
+from amends.adapters.kafka.formats import Formats
 from amends.adapters.kafka.intake import KafkaIntake
 from amends.adapters.kafka.sender import KafkaSender
 from amends.adapters.kafka.transport import KafkaTransport
 
 __all__ = [
     "Address",
+    "Formats",
     "KafkaCluster",
     "KafkaIntake",
     "KafkaSender",
