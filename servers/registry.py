@@ -63,7 +63,7 @@ class _Registry(frame.Programs[Server]):
             "quarkus.http.port": str(server.port),
             "apicurio.storage.kind": "sql",
             "apicurio.storage.sql.kind": "h2",
-            "apicurio.datasource.url": f"jdbc:h2:file:{server.folder}/data/registry",
+            "apicurio.datasource.url": f"jdbc:h2:file:{server.folder}/data/registry;WRITE_DELAY=0",
         }
         told = [f"-D{name}={value}" for name, value in settings.items()]
         return server.begun([java, *JAVA, *told, "-jar", str(_program())], lambda _said: _answers(server))

@@ -5,7 +5,8 @@ Rules
   unknown fields are passed over, missing ones have their defaults.
 - A value is written by the newest schema of `TOPIC-value`. That is looked up again after `FRESH` seconds, and at once
   when a document does not fit. While the registry is away the one that is known does.
-- Schemas by id are kept, `MOST` of them, for they never change. That an id is unknown is believed for `FRESH` seconds.
+- Schemas by id are kept, `MOST` of them, for they never change. That an id is unknown is believed for `UNKNOWN`
+  seconds.
 - One question at a time: a thousand records of one schema ask once, and share a failure for `AGAIN` seconds.
 It does not: wait for the registry (whoever calls does), or retry.
 """
@@ -31,6 +32,7 @@ HEAD: Final = 5
 MOST: Final = 1_000
 """Schemas, and subjects, that are kept."""
 FRESH: Final = 30.0
+UNKNOWN: Final = 2.0
 AGAIN: Final = 0.5
 LATER: Final = 5.0
 """Seconds for which a subject that could not be looked up again is not asked for."""
@@ -117,7 +119,7 @@ class AvroCodec:
             found = self._schemas.get(schema_id)
             if found is not None:
                 return found
-            if self._now() - self._unknown.get(schema_id, -FRESH) < FRESH:
+            if self._now() - self._unknown.get(schema_id, -UNKNOWN) < UNKNOWN:
                 raise UnknownSchema(f"the registry has no schema {schema_id}")
             try:
                 made: Schema | BadSchema = _schema(await self._asked(self._registry.by_id(schema_id)))

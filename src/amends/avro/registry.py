@@ -59,7 +59,9 @@ class SchemaRegistry:
     ) -> None:
         """`within`: seconds that one question may take."""
         self._url = url.rstrip("/")
-        self._auth = None if username is None else aiohttp.BasicAuth(username, password or "")
+        self._headers = {"Accept": CONTENT, "Content-Type": CONTENT}
+        if username is not None:
+            self._headers["Authorization"] = aiohttp.encode_basic_auth(username, password or "")
         self._within = aiohttp.ClientTimeout(total=within)
         self._session: aiohttp.ClientSession | None = None
         self._failed: tuple[float, str] | None = None
@@ -115,22 +117,23 @@ class SchemaRegistry:
         kind = str(said.get("schemaType", "AVRO"))
         if kind != "AVRO":
             raise BadSchema(f"schema {schema_id} is {excerpt(kind)}, not Avro")
-        found: dict[str, str] = {}
-        await self._refer(cast("Sequence[Any]", said.get("references") or ()), found)
-        return Registered(schema_id, str(said["schema"]), tuple(found.values()))
+        found: list[str] = []
+        await self._refer(cast("Sequence[Any]", said.get("references") or ()), found, set())
+        return Registered(schema_id, str(said["schema"]), tuple(found))
 
-    async def _refer(self, references: Sequence[Any], found: dict[str, str]) -> None:
+    async def _refer(self, references: Sequence[Any], found: list[str], seen: set[str]) -> None:
         for each in references:
             path = f"/subjects/{quote(str(each['subject']), safe='')}/versions/{int(each['version'])}"
-            if path in found:
+            if path in seen:
                 continue
-            if len(found) >= MOST_REFERENCES:
+            if len(seen) >= MOST_REFERENCES:
                 raise BadSchema(f"the schema refers to more than {MOST_REFERENCES} others")
+            seen.add(path)
             status, said = await self._ask("GET", path)
             if status != HTTPStatus.OK:
                 raise BadSchema(f"the schema refers to {excerpt(path)}, which is not there")
-            await self._refer(said.get("references") or (), found)
-            found[path] = str(said["schema"])
+            await self._refer(said.get("references") or (), found, seen)
+            found.append(str(said["schema"]))
 
     async def _ask(
         self, method: str, path: str, body: Mapping[str, object] | None = None
@@ -152,11 +155,10 @@ class SchemaRegistry:
         self, method: str, path: str, body: Mapping[str, object] | None
     ) -> tuple[int, Mapping[str, Any]]:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._within, auth=self._auth)
+            self._session = aiohttp.ClientSession(timeout=self._within, headers=self._headers)
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Accept": CONTENT, "Content-Type": CONTENT}
         try:
-            async with self._session.request(method, self._url + path, data=data, headers=headers) as answer:
+            async with self._session.request(method, self._url + path, data=data) as answer:
                 said = await answer.content.read(LONGEST)
                 status = answer.status
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
