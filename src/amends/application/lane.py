@@ -149,6 +149,13 @@ class Lane:
         self.gate.close_by_hand()
         self._ways.news()
 
+    def turned(self) -> None:
+        """Take notice that the gate was turned, or something granted, elsewhere."""
+        if self.gate.stage == "open":
+            self._put_aside(self._queue.length)
+        self._ways.news()
+        self.check()
+
     def shrink(self, most: int) -> None:
         """Keep no more than `most` commands in memory besides those on their way: others need the room."""
         self._put_aside(self._queue.length - most)

@@ -12,16 +12,19 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from amends.application.arrivals import Arrivals
+from amends.application.concert import Concert
 from amends.application.errors import NotRunning
 from amends.application.feed import Feed
 from amends.application.follower import Follower, Listener
 from amends.application.metrics import Meter
 from amends.application.orchestrator import Orchestrator
 from amends.application.participants import ParticipantView
+from amends.application.presence import Presence
 from amends.application.projector import Projector
 from amends.application.queries import Queries
 from amends.application.retention import Retention
-from amends.ports import SHARDS, Archive, ReadModel, RetainedStore, SharedStore
+from amends.ports import SHARDS, Archive, Discovery, ReadModel, RetainedStore, SharedStore
+from amends.ports.exchange import Exchange
 from amends.ports.intake import Intake
 
 POLL = 0.2
@@ -44,7 +47,7 @@ class Gauges(NamedTuple):
     """About how many transitions each listener of the log is behind, by its name."""
     is_ready: bool
     troubles: dict[str, str]
-    """What keeps records from being read or written just now, by the name of the way."""
+    """What keeps records from moving, services from being found, or processes from acting together, by name."""
     members: int
     """Processes that share the store, this one among them."""
     shards: int
@@ -83,10 +86,14 @@ class Service:
         read_model: ReadModel | None = None,
         retained: Retained | None = None,
         incoming: Incoming | None = None,
+        exchange: Exchange | None = None,
+        discovery: Discovery | None = None,
     ) -> None:
         """Join `orchestrator`, not open yet, with what looks on; `read_model` holds the rows of lists.
 
-        `retained`: what becomes of finished instances; without it they stay.
+        `retained`: what becomes of finished instances; without it they stay. `exchange`: where processes that call
+        the same participants tell one another how these are. `discovery`: the registry of services in which this one
+        is, and others are looked up; it is asked before anything is sent.
 
         Raises:
             TypeError: the store cannot give up anything.
@@ -116,9 +123,16 @@ class Service:
                 projector=projector,
                 namespace=namespace,
             )
+        self._discovery = discovery
+        self._presence = None if discovery is None else Presence(discovery, is_ready=lambda: self.is_ready)
         self._retained = retained
         self._retention = (
             None if retained is None else _retention(orchestrator, retained, read_model, projector)
+        )
+        self._concert = (
+            None
+            if exchange is None
+            else Concert(exchange, engine.dispatcher.lanes, orchestrator.clock, members=lambda: self.members)
         )
         self._feed = Feed(store, self._follower, namespace=namespace)
         self._opened: AsyncExitStack | None = None
@@ -160,11 +174,26 @@ class Service:
 
     @property
     def troubles(self) -> dict[str, str]:
-        """What keeps records from being read or written just now, by the name of the way."""
+        """What keeps records from moving, services from being found, or processes from acting together, by name."""
         found = dict(self._orchestrator.troubles)
         if self._incoming is not None and self._incoming.intake.trouble:
             found["intake"] = self._incoming.intake.trouble
+        if self._concert is not None and self._concert.trouble:
+            found["exchange"] = self._concert.trouble
+        if self._discovery is not None and self._discovery.trouble:
+            found["discovery"] = self._discovery.trouble
         return found
+
+    def going_down(self) -> None:
+        """Have the registry of services told that this one will take no work any more."""
+        if self._presence is not None:
+            self._presence.going()
+
+    @property
+    def members(self) -> int:
+        """How many processes run on the store."""
+        sharing = self._orchestrator.engine.sharing
+        return sharing.leases.members if sharing else 1
 
     @property
     def is_ready(self) -> bool:
@@ -198,7 +227,7 @@ class Service:
             lag={listener.name: self._follower.lag(listener) for listener in self._listeners},
             is_ready=self.is_ready,
             troubles=self.troubles,
-            members=sharing.leases.members if sharing else 1,
+            members=self.members,
             shards=len(engine.shards.held) if sharing else SHARDS,
             sent=sharing.sender.waiting if sharing else 0,
             received=sharing.receiver.in_hand if sharing else 0,
@@ -215,6 +244,12 @@ class Service:
         if self._opened is not None:
             raise NotRunning("this service is open already")
         async with AsyncExitStack() as stack:
+            if self._concert is not None:
+                stack.push_async_callback(self._concert.stop)
+                self._concert.start()
+            if self._discovery is not None:
+                stack.push_async_callback(self._discovery.stop)
+                await self._discovery.start()
             await stack.enter_async_context(self._orchestrator)
             if self._read_model is not None:
                 stack.push_async_callback(self._read_model.close)
@@ -233,6 +268,9 @@ class Service:
             if self._incoming is not None:
                 stack.push_async_callback(self._incoming.intake.stop)
                 await self._incoming.intake.start(self._incoming.arrivals.take)
+            if self._presence is not None:
+                stack.push_async_callback(self._presence.stop)
+                self._presence.start()
             self._opened = stack.pop_all()
         return self
 

@@ -23,6 +23,7 @@ from amends.settings.kinds import (
     list_of,
     matching,
     secret,
+    service_url,
     switch,
     text,
     url,
@@ -102,7 +103,7 @@ class Eureka:
     enabled: bool = key(
         True,
         switch(),
-        "Whether to register; nothing happens as long as there is no server to register with.",
+        "Whether Eureka is used; nothing happens as long as there is no server.",
         spring="eureka.client.enabled",
     )
     default_zone: tuple[Url, ...] = key(
@@ -124,8 +125,30 @@ class Eureka:
     instance_host: str | None = key(
         None,
         host(),
-        "The host to register; the machine's name if there is none.",
+        "The host to register; without it that of `server.public-url`, of `server.host`, or the machine's name.",
         spring="eureka.instance.hostname",
+    )
+    instance_id: str | None = key(
+        None,
+        matching(
+            r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}",
+            name="an id",
+            range="of 1 to 200 letters, digits, '.', '_', ':', '@' and '-'",
+        ),
+        "What this instance is called in Eureka; without it `HOST:APP-NAME:PORT`.",
+        spring="eureka.instance.instance-id",
+    )
+    prefer_ip_address: bool = key(
+        False,
+        switch(),
+        "Whether others are told the IP address in place of the host's name.",
+        spring="eureka.instance.prefer-ip-address",
+    )
+    register: bool = key(
+        True,
+        switch(),
+        "Whether this service is registered; without, others are looked up only.",
+        spring="eureka.client.register-with-eureka",
     )
     renewal_interval: timedelta = key(
         timedelta(seconds=30), duration("1s", "5m"), "The time between two signs of life."
@@ -286,7 +309,11 @@ class Redis:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Microservice:
-    url: Url = required(url(), "Where the service is; a command is posted to `{url}/{command}`.")
+    url: Url = required(
+        service_url(),
+        "Where the service is; a command is posted to `{url}/{command}`. `lb://SERVICE/PATH`: to one of its instances "
+        "in Eureka.",
+    )
     timeout: timedelta = key(timedelta(seconds=30), duration("1ms", "1h"), "How long one call may take.")
     headers: Mapping[str, Secret] = key(NO_HEADERS, headers(), "Headers for every call, such as a key.")
     rate: float | None = key(
@@ -426,7 +453,8 @@ class Settings:
 
     server: Server = section(Server, "The service's own HTTP server.")
     eureka: Eureka = section(
-        Eureka, "Registration with Eureka. Checked now; the feature itself is still to come."
+        Eureka,
+        "Eureka: this service in it, and the look-up of `microservices` whose address is `lb://SERVICE`.",
     )
     kafka: Kafka = section(
         Kafka,
@@ -434,7 +462,9 @@ class Settings:
     )
     database: Database = section(Database, "Where sagas are kept.")
     redis: Redis = section(
-        Redis, "A cache that nothing depends on. Checked now; the feature itself is still to come."
+        Redis,
+        "Where the processes of one namespace share breakers and rates. Nothing depends on it: while it is away each"
+        " process keeps its own.",
     )
     microservices: Mapping[str, Microservice] = entries(
         Microservice,

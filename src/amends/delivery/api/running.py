@@ -35,6 +35,7 @@ from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
 from amends.delivery.api.protections import protection
 from amends.delivery.api.server import Options, Server
+from amends.delivery.registry import discovery
 from amends.delivery.stores import NotServed, parked, stores
 from amends.settings import Settings, SettingsInvalid
 from amends.settings.model import Kafka, Retention
@@ -74,7 +75,13 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
             lane_width=settings.saga.lane_width,
         )
         url = _url(sockets[0])
-        joined = _Joined(sagas=sagas, settings=settings, bindings=bindings, cluster=cluster)
+        joined = _Joined(
+            sagas=sagas,
+            settings=settings,
+            bindings=bindings,
+            cluster=cluster,
+            discovery=discovery(settings, sockets[0].getsockname()[1]),
+        )
         service, callbacks, answer = _service(joined, shares, url)
         server = Server(
             service=service,
@@ -90,6 +97,7 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
                 ready(url)
                 await going.wait()
             _log.info("going down: waiting for what is in progress")
+            service.going_down()
             await server.drain(settings.server.shutdown_timeout.total_seconds())
         _log.info("stopped")
 
@@ -119,6 +127,8 @@ class _Joined:
     """The participants that are called over HTTP."""
     cluster: Any
     """The brokers, as `bootstrap.kafka` gives them; None without."""
+    discovery: Any
+    """The registry of services, as `bootstrap.eureka` gives it; None without."""
 
 
 def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbacks, Answer]:
@@ -129,7 +139,7 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
         public + CALLBACKS, longest_body=server.max_body_size, body_within=server.body_timeout
     )
     store, read_model = stores(settings.database)
-    http = _transports(settings, joined.bindings, callbacks.url, shares.per_participant)
+    http = _transports(joined, callbacks.url, shares.per_participant)
     orchestrator = Orchestrator(
         sagas=joined.sagas,
         store=store,
@@ -147,7 +157,12 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
     )
     coming = bootstrap.incoming(orchestrator, cluster, parked(settings.database)) if cluster else None
     service = bootstrap.service(
-        orchestrator, read_model=read_model, retained=_retained(settings.retention), incoming=coming
+        orchestrator,
+        read_model=read_model,
+        retained=_retained(settings.retention),
+        incoming=coming,
+        exchange=_exchange(settings),
+        discovery=joined.discovery,
     )
     return service, callbacks, answer
 
@@ -157,6 +172,29 @@ def _retained(retention: Retention) -> bootstrap.Retained | None:
         return None
     archive = bootstrap.folder_archive(retention.folder)
     return bootstrap.Retained(archive, retention.age, retention.interval)
+
+
+def _exchange(settings: Settings) -> bootstrap.Exchange | None:
+    """Return where processes share breakers and rates; None without `redis.host`.
+
+    Raises:
+        NotServed: what talks to Redis is not installed.
+    """
+    redis = settings.redis
+    if redis.host is None:
+        return None
+    if importlib.util.find_spec("redis") is None:
+        raise NotServed('redis.host needs redis-py: pip install "amends[redis]"')
+    return bootstrap.redis(
+        redis.host,
+        port=redis.port,
+        username=redis.username,
+        password=redis.password.reveal() if redis.password else None,
+        database=redis.database,
+        ssl=redis.ssl,
+        timeout=redis.timeout,
+        namespace=settings.saga.namespace,
+    )
 
 
 def _cluster(settings: Settings) -> Any:
@@ -220,12 +258,10 @@ def _bindings(
     return sorted(used - over_topics.keys())
 
 
-def _transports(
-    settings: Settings, bindings: Sequence[str], callback_url: str, connections: int
-) -> Mapping[str, Transport]:
+def _transports(joined: _Joined, callback_url: str, connections: int) -> Mapping[str, Transport]:
     found: dict[str, Transport] = {}
-    for name in bindings:
-        bound_to = settings.microservices[name]
+    for name in joined.bindings:
+        bound_to = joined.settings.microservices[name]
         try:
             found[name] = bootstrap.http(
                 bound_to.url.text,
@@ -234,6 +270,7 @@ def _transports(
                 callback_url=callback_url,
                 connections=connections,
                 status=bound_to.status,
+                discovery=joined.discovery,
             )
         except ValueError as error:
             raise NotServed(f"microservices.{name}: {error}") from error
