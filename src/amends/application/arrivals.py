@@ -236,8 +236,7 @@ class Arrivals:
             await self._orchestrator.get(saga_id)
         except SagaUnknown:
             return False
-        await self._bring_waiting(saga_id)
-        return True
+        return await self._bring_waiting(saga_id)
 
     @property
     def beginnings(self) -> Listener:
@@ -259,17 +258,22 @@ class Arrivals:
             if began and key.saga_id in self._waiting:
                 await self._bring_waiting(key.saga_id)
 
-    async def _bring_waiting(self, saga_id: str) -> None:
+    async def _bring_waiting(self, saga_id: str) -> bool:
+        """Bring what waits to an instance that is there; tell whether that was done."""
         waiting = self._waiting.pop(saga_id, set())
         try:
             for each in sorted(waiting):
                 found = await self._parked.get(each)
                 if found is not None and found.state == "waiting":
                     await self._again(found, by="amends", note="the instance began")
-        except PASSING:
+        except PASSING as passing:
             self._waiting.setdefault(saga_id, set()).update(waiting)
+            if not isinstance(passing, CannotReadYet):
+                raise
+            # Nobody behind it waits for that: it is tried again beside.
             self._begun.add(saga_id)
-            raise
+            return False
+        return True
 
     async def _again(self, found: Parked, *, by: str, note: str) -> Outcome:
         """Read a parked record once more, and settle it by what it comes to now."""
@@ -340,8 +344,9 @@ class Arrivals:
 
     async def _bring_begun(self) -> None:
         """Bring what could not be brought when its instance began."""
-        while self._begun:
-            await self._bring_waiting(self._begun.pop())
+        begun, self._begun = self._begun, set()
+        for saga_id in begun:
+            await self._bring_waiting(saga_id)
 
 
 class _Beginnings:

@@ -14,7 +14,7 @@ from servers import registry as servers_registry
 from tests.adapters.kafka.avro_world import AVRO, AvroSide, avro_world
 from tests.adapters.kafka.shared_registry import registry_url
 from tests.adapters.kafka.world import JSON, World
-from tests.application.engine_world import until
+from tests.application.engine_world import turns, until
 
 ORDER: Final = {"order": "o-1", "items": [{"sku": "a", "order": ""}]}
 
@@ -229,5 +229,5 @@ async def a_parked_record_is_read_once_its_schema_is_there(side: AvroSide) -> No
 
     async with asyncio.timeout(60):
         while not await is_read():
-            pass
+            await turns()
     assert (await parked_at(at)).code == "no-correlation"

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 import pytest
 
+from amends.adapters.kafka import Address, KafkaSender
 from amends.avro import SchemaRegistry, replies_schema, schema_of
 from examples.fulfilment import messages
 from tests.adapters.kafka.shared_broker import broker, new_name
 from tests.adapters.kafka.shared_registry import registry_url
-from tests.delivery.api.serving import ROOT, environment, launch, serving
+from tests.avro.odd_registry import odd_registry
+from tests.delivery.api.serving import ROOT, Answer, environment, launch, serving, until
 
 PARTICIPANTS: Final = ("inventory", "payment", "shipping")
 SAGAS: Final = "examples.fulfilment.saga:ORDER_FULFILMENT"
@@ -110,3 +112,34 @@ def test_the_service_says_what_avro_lacks(
     process, log = launch(tmp_path, SAGAS, "--config", str(config), "--port", "0")
     assert process.wait(60) == 2
     assert told.replace("NAME", name) in log.read_text()
+
+
+async def test_a_replay_that_the_registry_must_answer_says_when_it_does_not(tmp_path: Path) -> None:
+    name, number = new_name(), "/schemas/ids/9"
+    sender = KafkaSender(Address((broker().address,)))
+    async with odd_registry() as odd:
+        lines = ["  serialization: avro", f"  schema-registry-url: {odd.url}"]
+        config = configured(tmp_path, name, lines)
+
+        def with_the_service() -> None:
+            with serving(tmp_path, config=config, sagas=[SAGAS]) as service:
+                found = until(lambda: service.ask("GET", "/v1/parked").json["parked"], "it is parked")
+                assert found[0]["code"] == "unknown-schema"
+                odd.says(number, "not now", 503)
+                path = f"/v1/parked/{found[0]['id']}/replay"
+                said = {"by": "ada", "reason": "its schema is there"}
+                refused = until(lambda: _of(503, service.ask("POST", path, said)), "it is asked again")
+                assert refused.code == "unavailable"
+                assert refused.headers["retry-after"] == "1"
+                assert "the schema registry" in refused.json["detail"]
+                assert "503" in str(service.ask("GET", "/ready").json)
+
+        running = asyncio.create_task(asyncio.to_thread(with_the_service))
+        value = b"\0\0\0\0\x09\x02"
+        await sender.publish(f"{name}.replies", key=b"o-1", value=value, headers=[])
+        await running
+    await sender.close()
+
+
+def _of(status: int, answer: Answer) -> Answer | None:
+    return answer if answer.status == status else None
