@@ -16,7 +16,6 @@ from amends.application.callbacks import Callbacks
 from amends.application.inspection import Inspection
 from amends.application.orchestrator import Orchestrator, SystemClock
 from amends.application.service import Incoming, Retained, Service
-from amends.application.upkeep import Upkeep
 from amends.core.effect import SendCommand
 from amends.core.outcome import Answer
 from amends.ports import (
@@ -25,6 +24,7 @@ from amends.ports import (
     Deliver,
     Discovery,
     EventStore,
+    Outlet,
     ReadModel,
     StoreError,
     Transport,
@@ -75,7 +75,6 @@ __all__ = [
     "sqlite_read_model",
     "sqlite_reader",
     "tables",
-    "upkeep",
 ]
 
 
@@ -219,37 +218,31 @@ def folder_archive(folder: str | Path) -> Archive:
     return FolderArchive(folder)
 
 
-def upkeep(store: EventStore, archive: Archive, *, read_model: ReadModel | None = None) -> Upkeep:
-    """Return a store that nobody runs on, to archive what has ended or to bring it back.
-
-    Raises:
-        TypeError: the store cannot give up anything.
-    """
-    return Upkeep(store, archive, read_model=read_model)
-
-
 def service(
     orchestrator: Orchestrator,
     *,
     read_model: ReadModel | None = None,
     retained: Retained | None = None,
     incoming: Incoming | None = None,
+    outlet: Outlet | None = None,
     exchange: Exchange | None = None,
     discovery: Discovery | None = None,
 ) -> Service:
     """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics.
 
-    `retained`: how long finished instances stay, and where they go then; without it they stay. `exchange`: `redis`.
-    `discovery`: a registry of services, which is then begun and ended with the service, and told how it stands.
+    `retained`: how long finished instances stay, and where they go then; without it they stay. `outlet`: the topic that
+    every transition leaves to. `exchange`: `redis`. `discovery`: a registry of services, which is then begun and ended
+    with the service, and told how it stands.
 
     Raises:
-        TypeError: the store cannot give up anything.
+        TypeError: the store cannot give up anything, or has no checkpoint for an outlet.
     """
     return Service(
         orchestrator,
         read_model=read_model,
         retained=retained,
         incoming=incoming,
+        outlet=outlet,
         exchange=exchange,
         discovery=discovery,
     )
@@ -404,7 +397,8 @@ def kafka(
     serialization: Serialization = "json",
     registry: Registry | None = None,
 ) -> "KafkaCluster":
-    """Return a Kafka cluster: `transports` for the participants in `bindings`, and the intake of what they answer.
+    """Return a Kafka cluster: `transports` for the participants in `bindings`, the intake of what they answer, and an
+    `outlet` for transitions.
 
     `servers`: ``HOST:PORT`` of the brokers to begin with. `partitions`: of topics that are made, 0: none is, -1: as
     many as the broker thinks right. `member`: a name that this process alone has. `serialization`: of topics of which

@@ -39,6 +39,7 @@ from amends.ports.read_model import (
     SagaQuery,
     SagaSummary,
 )
+from amends.ports.relay import Leaving, Outlet, RelayCheckpoint, RelayedStore
 from amends.ports.retention import FinishedPage, OpensAlone, RetainedStore, StoredStream, StreamEnd
 from amends.ports.shared_store import (
     SHARDS,
@@ -93,15 +94,19 @@ __all__ = [
     "Instances",
     "KeepIndex",
     "Knows",
+    "Leaving",
     "Logged",
     "Membership",
     "News",
     "NotInTransaction",
     "OpenInstance",
     "OpensAlone",
+    "Outlet",
     "Place",
     "ReadModel",
     "ReadsBeginnings",
+    "RelayCheckpoint",
+    "RelayedStore",
     "RemoveIndex",
     "RetainedStore",
     "SagaQuery",

@@ -60,14 +60,15 @@ def _of_kafka(kafka: Kafka) -> Iterator[tuple[Path, str]]:
         yield ("kafka", "security-protocol"), message
     names: dict[str, str] = {}
     for field in kafka.topics.__dataclass_fields__:
-        topic = str(getattr(kafka.topics, field))
+        topic: str | None = getattr(kafka.topics, field)
         name = field.replace("_", "-")
         if topic in names:
             yield (
                 ("kafka", "topics", name),
                 f"kafka.topics.{name} is {topic}, as is kafka.topics.{names[topic]}",
             )
-        names.setdefault(topic, name)
+        if topic is not None:
+            names.setdefault(topic, name)
 
 
 def _of_database(database: Database) -> Iterator[tuple[Path, str]]:

@@ -15,6 +15,7 @@ from amends.definition.policy import FORWARD, STEP_TIMEOUT, UNDO, Backoff, Retry
 from amends.settings.database_url import DatabaseUrl, database_url
 from amends.settings.keys import entries, key, required, section
 from amends.settings.kinds import (
+    Kind,
     broker,
     choice,
     decimal,
@@ -158,14 +159,17 @@ class Eureka:
     )
 
 
-def _topic(default: str, doc: str) -> str:
+def _topic_kind() -> Kind[str]:
     # `.` and `..` are the only forbidden names among these characters.
-    kind = matching(
+    return matching(
         r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}",
         name="a topic",
         range="of 1 to 249 letters, digits, '.', '_' and '-'",
     )
-    return key(default, kind, doc)
+
+
+def _topic(default: str, doc: str) -> str:
+    return key(default, _topic_kind(), doc)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,7 +184,11 @@ class Topics:
     coupon_applied: str = _topic("coupon-applied-events", "A discount was applied.")
     split_payment_processed: str = _topic("split-payment-processed-events", "A split payment was made.")
     replies: str = _topic("amends.replies", "The replies of participants that speak Amends' own contract.")
-    transitions: str = _topic("amends.transitions", "Every transition of every saga, for others to follow.")
+    transitions: str | None = key(
+        None,
+        _topic_kind(),
+        "Where every transition of every saga leaves to, such as `amends.transitions`; without it they do not leave.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -97,6 +97,9 @@ async def test_a_registry_that_began_anew_is_not_believed_at_once() -> None:
     unregister(url, service, identity)
     while known_to_other.urls:
         await both_look()
+    # Both have heard that nobody knows it.
+    await both_look()
+    assert known_to_other.urls == ()
     assert known.urls == ("http://127.0.0.1:8104",)
     await servers.close()
 

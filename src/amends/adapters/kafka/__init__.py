@@ -9,6 +9,7 @@ from amends.adapters.kafka.cluster import KafkaCluster
 from amends.adapters.kafka.driver import Address, Security, behind, make_topics
 from amends.adapters.kafka.formats import Formats
 from amends.adapters.kafka.intake import KafkaIntake
+from amends.adapters.kafka.outlet import KafkaOutlet
 from amends.adapters.kafka.sender import KafkaSender
 from amends.adapters.kafka.transport import KafkaTransport
 
@@ -17,6 +18,7 @@ __all__ = [
     "Formats",
     "KafkaCluster",
     "KafkaIntake",
+    "KafkaOutlet",
     "KafkaSender",
     "KafkaTransport",
     "Security",

@@ -39,7 +39,7 @@ from amends.delivery.registry import discovery
 from amends.delivery.stores import NotServed, parked, stores
 from amends.settings import Settings, SettingsInvalid
 from amends.settings.model import Kafka, Retention
-from amends.settings.topics import load_topics
+from amends.settings.topics import bindings_of
 from amends.wire.topics import Registry as SchemaRegistry
 
 CALLBACKS = "/v1/callbacks"
@@ -62,7 +62,9 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
         DefinitionChanged, StoreError, KeyUnusable: the store cannot.
         OSError: the address cannot be had.
     """
-    cluster = _cluster(settings)
+    brokers = _brokers(settings)
+    cluster = brokers if settings.kafka.bindings is not None else None
+    outlet = _outlet(brokers, settings)
     bindings = _bindings(sagas, settings, over_topics=cluster.transports if cluster else {})
     going = _signalled()
     async with AsyncExitStack() as stack:
@@ -80,6 +82,7 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
             settings=settings,
             bindings=bindings,
             cluster=cluster,
+            outlet=outlet,
             discovery=discovery(settings, sockets[0].getsockname()[1]),
         )
         service, callbacks, answer = _service(joined, shares, url)
@@ -126,7 +129,9 @@ class _Joined:
     bindings: Sequence[str]
     """The participants that are called over HTTP."""
     cluster: Any
-    """The brokers, as `bootstrap.kafka` gives them; None without."""
+    """The brokers, as `bootstrap.kafka` gives them; None without `kafka.bindings`."""
+    outlet: Any
+    """The topic that every transition leaves to; None without."""
     discovery: Any
     """The registry of services, as `bootstrap.eureka` gives it; None without."""
 
@@ -161,6 +166,7 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
         read_model=read_model,
         retained=_retained(settings.retention),
         incoming=coming,
+        outlet=joined.outlet,
         exchange=_exchange(settings),
         discovery=joined.discovery,
     )
@@ -197,25 +203,24 @@ def _exchange(settings: Settings) -> bootstrap.Exchange | None:
     )
 
 
-def _cluster(settings: Settings) -> Any:
-    """Return the brokers with what is bound to them; None without `kafka.bindings`.
+def _brokers(settings: Settings) -> Any:
+    """Return the brokers with what is bound to them; None when nothing goes over them.
 
     Raises:
         NotServed: the bindings, or the brokers' settings, cannot be used.
     """
     kafka = settings.kafka
-    if kafka.bindings is None:
+    if kafka.bindings is None and not kafka.topics.transitions:
         return None
+    wanted = "kafka.topics.transitions" if kafka.bindings is None else "kafka.bindings"
     if not kafka.bootstrap_servers:
-        raise NotServed("kafka.bindings needs kafka.bootstrap-servers")
+        raise NotServed(f"{wanted} needs kafka.bootstrap-servers")
     if importlib.util.find_spec("aiokafka") is None:
-        raise NotServed('kafka.bindings needs aiokafka: pip install "amends[kafka]"')
-    names = kafka.topics.__dataclass_fields__
-    named = {name.replace("_", "-"): str(getattr(kafka.topics, name)) for name in names}
+        raise NotServed(f'{wanted} needs aiokafka: pip install "amends[kafka]"')
     try:
         return bootstrap.kafka(
             kafka.bootstrap_servers,
-            load_topics(kafka.bindings, named),
+            bindings_of(kafka),
             group=kafka.consumer_group,
             client_id=kafka.client_id,
             replies=kafka.topics.replies,
@@ -240,6 +245,19 @@ def _registry(kafka: Kafka) -> SchemaRegistry | None:
     password = kafka.schema_registry_password
     account = kafka.schema_registry_username, password.reveal() if password else None
     return SchemaRegistry(kafka.schema_registry_url.text, *account)
+
+
+def _outlet(brokers: Any, settings: Settings) -> Any:
+    """Return where transitions leave to; None when they do not.
+
+    Raises:
+        NotServed: the topic has another meaning.
+    """
+    topic = settings.kafka.topics.transitions
+    try:
+        return brokers.outlet(topic) if topic else None
+    except ValueError as error:
+        raise NotServed(f"kafka.topics.transitions: {error}") from error
 
 
 def _bindings(
