@@ -31,7 +31,7 @@ from amends.ports import (
 )
 from amends.ports.exchange import Exchange
 from amends.ports.parked import ParkedStore
-from amends.wire.topics import TopicBindings
+from amends.wire.topics import Registry, Serialization, TopicBindings
 
 if TYPE_CHECKING:
     from amends.adapters.eureka import EurekaDiscovery
@@ -394,22 +394,30 @@ def kafka(
     mechanism: str = "PLAIN",
     username: str | None = None,
     password: str | None = None,
+    serialization: Serialization = "json",
+    registry: Registry | None = None,
 ) -> "KafkaCluster":
     """Return a Kafka cluster: `transports` for the participants in `bindings`, the intake of what they answer, and an
     `outlet` for transitions.
 
-    `servers`: ``HOST:PORT`` of the brokers to begin with. `partitions`: of topics that are not there and are made; 0:
-    none is made, -1: as many as the broker thinks right. `member`: a name that this process alone has. Needs
-    ``amends[kafka]``.
+    `servers`: ``HOST:PORT`` of the brokers to begin with. `partitions`: of topics that are made, 0: none is, -1: as
+    many as the broker thinks right. `member`: a name that this process alone has. `serialization`: of topics of which
+    `bindings` say nothing. Needs ``amends[kafka]``; for Avro ``amends[avro]`` and a `registry` of schemas.
 
     Raises:
-        ValueError: a topic means two things at once.
+        ValueError: a topic means two things at once, or carries Avro without a registry.
     """
     from amends.adapters.kafka import Address, KafkaCluster, Security
 
-    security = Security(protocol, mechanism, username, password)
-    address = Address(tuple(servers), client_id, security)
-    return KafkaCluster(address, bindings, group=group, replies=replies, member=member, partitions=partitions)
+    formats = None
+    if avro := bindings.carrying("avro", replies=replies, others=serialization):
+        from amends.adapters.kafka.avro_topics import avro_topics
+
+        formats = avro_topics(avro, registry)
+    address = Address(tuple(servers), client_id, Security(protocol, mechanism, username, password))
+    return KafkaCluster(
+        address, bindings, group=group, replies=replies, member=member, partitions=partitions, formats=formats
+    )
 
 
 def redis(
@@ -435,4 +443,7 @@ def redis(
 
 def incoming(orchestrator: Orchestrator, cluster: "KafkaCluster", parked: ParkedStore) -> Incoming:
     """Join what comes in over `cluster` with `orchestrator`; what cannot be brought to an instance is `parked`."""
-    return Incoming(cluster, Arrivals(orchestrator, read=cluster.read, parked=parked, clock=SystemClock()))
+    read, unpack = cluster.read, cluster.unpack
+    return Incoming(
+        cluster, Arrivals(orchestrator, read=read, unpack=unpack, parked=parked, clock=SystemClock())
+    )

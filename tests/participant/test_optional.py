@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OTHERS = ("aiohttp", "aiokafka", "asyncpg", "psycopg", "sqlalchemy")
+OTHERS = ("aiohttp", "aiokafka", "asyncpg", "fastavro", "psycopg", "sqlalchemy")
 NEEDS = {
     "amends.participant": (),
     "amends.participant.asgi": (),
@@ -16,6 +16,8 @@ NEEDS = {
     "amends.participant.psycopg_ledger": ("psycopg",),
     "amends.participant.asyncpg_ledger": ("asyncpg",),
     "amends.participant.kafka": ("aiokafka",),
+    "amends.participant.kafka_avro": ("aiohttp", "fastavro"),
+    "amends.adapters.kafka": ("aiokafka",),
     "amends.participant.sqlalchemy_ledger": ("sqlalchemy",),
     "amends.testing.barrier_suite": (),
 }

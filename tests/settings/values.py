@@ -76,6 +76,8 @@ EDGES: dict[str, Edges] = {
     "kafka.partitions": Edges(("-1", "0", "10000"), ("-2", "10001", "1.5", "many")),
     "kafka.serialization": Edges(("json", "AVRO"), ("protobuf",)),
     "kafka.schema-registry-url": URL,
+    "kafka.schema-registry-username": LINE,
+    "kafka.schema-registry-password": SECRET,
     "kafka.security-protocol": Edges(("plaintext", "ssl", "SASL_SSL", "sasl_plaintext"), ("tls",)),
     "kafka.sasl-mechanism": Edges(("plain", "SCRAM-SHA-256", "scram-sha-512"), ("gssapi",)),
     "kafka.username": LINE,

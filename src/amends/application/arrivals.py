@@ -36,6 +36,7 @@ from amends.application.late_replies import record_event, record_reply
 from amends.application.orchestrator import Orchestrator
 from amends.ports import Clock, StoreError
 from amends.ports.intake import (
+    CannotReadYet,
     Content,
     EventCame,
     Foreign,
@@ -45,15 +46,16 @@ from amends.ports.intake import (
     Record,
     ReplyCame,
     StartCame,
+    Unpack,
     Unreadable,
 )
 from amends.ports.parked import Parked, ParkedState, ParkedStore, parked_id
 
-__all__ = ["Arrivals", "NotParked", "Parked"]
+__all__ = ["Arrivals", "CannotReadYet", "NotParked", "Parked"]
 
 log = logging.getLogger("amends.arrivals")
 
-PASSING: Final = (StoreError, NotRunning, Overloaded)
+PASSING: Final = (StoreError, NotRunning, Overloaded, CannotReadYet)
 """What passes by itself, or ends with this process: the record comes again."""
 WAITS: Final = timedelta(hours=1)
 MOST_WAITING: Final = 10_000
@@ -88,8 +90,10 @@ class Arrivals:
         clock: Clock,
         waits: timedelta = WAITS,
         most_waiting: int = MOST_WAITING,
+        unpack: Unpack | None = None,
     ) -> None:
-        """Read records with `read`; one for an instance that is not there waits for `waits`."""
+        """Read records with `read`, after `unpack`; one for an instance that is not there waits for `waits`."""
+        self._unpack = unpack
         self._orchestrator = orchestrator
         self._read = read
         self._parked = parked
@@ -97,6 +101,7 @@ class Arrivals:
         self._waits = waits
         self._most_waiting = most_waiting
         self._waiting: dict[str, set[str]] = {}
+        self._begun: set[str] = set()
         self._outcomes: Counter[tuple[str, Outcome]] = Counter()
         self._watch: asyncio.Task[None] | None = None
         self._beginnings = _Beginnings(self)
@@ -130,7 +135,7 @@ class Arrivals:
         """Bring a record to whom it is for, or park it; return what became of it.
 
         Raises:
-            StoreError, NotRunning, Overloaded: nothing became of it yet; it is to come again.
+            StoreError, NotRunning, Overloaded, CannotReadYet: nothing became of it yet; it is to come again.
         """
         outcome = await self._taken(record)
         self._outcomes[record.topic, outcome] += 1
@@ -144,12 +149,18 @@ class Arrivals:
 
     async def _bring_or_blame(self, record: Record) -> Outcome:
         try:
-            return await self._bring(self._read(record))
+            return await self._bring(await self._content(record))
         except (*PASSING, _Nobody):
             raise
         except Exception as error:  # whatever it is, it must not block the records behind it
             log.exception("a record of %s cannot be taken", record.topic)
             raise _Nobody("defect", f"{type(error).__name__}: {error}"[:200]) from error
+
+    async def _content(self, record: Record) -> Content:
+        if self._unpack is None:
+            return self._read(record)
+        unpacked = await self._unpack(record)
+        return unpacked if isinstance(unpacked, Unreadable) else self._read(unpacked)
 
     async def _bring(self, content: Content) -> Outcome:
         match content:
@@ -228,8 +239,7 @@ class Arrivals:
             await self._orchestrator.get(saga_id)
         except SagaUnknown:
             return False
-        await self._bring_waiting(saga_id)
-        return True
+        return await self._bring_waiting(saga_id)
 
     @property
     def beginnings(self) -> Listener:
@@ -251,11 +261,22 @@ class Arrivals:
             if began and key.saga_id in self._waiting:
                 await self._bring_waiting(key.saga_id)
 
-    async def _bring_waiting(self, saga_id: str) -> None:
-        for each in sorted(self._waiting.pop(saga_id, ())):
-            found = await self._parked.get(each)
-            if found is not None and found.state == "waiting":
-                await self._again(found, by="amends", note="the instance began")
+    async def _bring_waiting(self, saga_id: str) -> bool:
+        """Bring what waits to an instance that is there; tell whether that was done."""
+        waiting = self._waiting.pop(saga_id, set())
+        try:
+            for each in sorted(waiting):
+                found = await self._parked.get(each)
+                if found is not None and found.state == "waiting":
+                    await self._again(found, by="amends", note="the instance began")
+        except PASSING as passing:
+            self._waiting.setdefault(saga_id, set()).update(waiting)
+            if not isinstance(passing, CannotReadYet):
+                raise
+            # Nobody behind it waits for that: it is tried again beside.
+            self._begun.add(saga_id)
+            return False
+        return True
 
     async def _again(self, found: Parked, *, by: str, note: str) -> Outcome:
         """Read a parked record once more, and settle it by what it comes to now."""
@@ -280,6 +301,7 @@ class Arrivals:
 
         Raises:
             NotParked: there is none of this id that is not settled.
+            CannotReadYet: it cannot be read now; it stays parked.
         """
         return await self._again(await self._open_one(wanted), by=by, note=reason)
 
@@ -350,7 +372,15 @@ class Arrivals:
         while True:
             await asyncio.sleep(LOOK)
             with suppress(*PASSING):
+                await self._bring_begun()
+            with suppress(*PASSING):
                 await self.refresh()
+
+    async def _bring_begun(self) -> None:
+        """Bring what could not be brought when its instance began."""
+        begun, self._begun = self._begun, set()
+        for saga_id in begun:
+            await self._bring_waiting(saga_id)
 
 
 class _Beginnings:

@@ -12,6 +12,8 @@ Rules:
   passed over.
 - A do that answers later has no reply now; the orchestrator's next attempt finds its answer.
 - While the broker is away `run` waits; a reply is tried until the broker has it.
+- Values are JSON, or what `values` makes of JSON (`kafka_avro.AvroValues`). A command that is not is answered with
+  `failed`; a reply that its topic cannot carry as well.
 
 Does not do: create topics, decide (barrier), retry a handler.
 """
@@ -20,6 +22,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import aiokafka  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
@@ -33,6 +36,8 @@ from amends.participant.kafka_message import (
     NotForUs,
     Reply,
     Unexecutable,
+    Unwritable,
+    Values,
     answered,
     failed,
     read_envelope,
@@ -81,11 +86,16 @@ class KafkaParticipant(Generic[S, R]):
         width: int = 10,
         park: Park | None = None,
         options: Mapping[str, Any] | None = None,
+        values: Values | None = None,
+        reply_values: Values | None = None,
     ) -> None:
         """`topic` is `{name}.commands` and `group` is `name`, where nothing else is said.
 
-        `options` go to both of aiokafka's clients: security, client id.
+        `options` go to both of aiokafka's clients: security, client id. `values`: what commands carry in place of JSON,
+        and `reply_values` what replies carry, where that is something else.
         """
+        self._values = values
+        self._reply_values = reply_values or values
         self._source = f"/participants/{name}"
         self._topic = topic or f"{name}.commands"
         self._group = group or name
@@ -191,8 +201,23 @@ class KafkaParticipant(Generic[S, R]):
             return None
         if len(reply.value) > LARGEST_REPLY:
             reason = f"the reply is longer than {LARGEST_REPLY} bytes"
-            return failed(envelope, reason, "unreadable", source=self._source)
-        return reply
+            reply = failed(envelope, reason, "unreadable", source=self._source)
+        return reply if self._reply_values is None else await self._packed(envelope, reply)
+
+    async def _packed(self, envelope: Envelope, reply: Reply) -> Reply | None:
+        """The reply as its topic carries it; else a failure that says why not; else nothing, and the log says why."""
+        assert self._reply_values is not None
+        try:
+            return await reply.packed(self._reply_values)
+        except Unwritable as error:
+            _log.error("%s: the reply cannot be written: %s", envelope.name, error)
+            reason = f"the reply does not fit the schema of {reply.topic}: {error}"
+        failure = failed(envelope, reason, "configuration", source=self._source)
+        try:
+            return await failure.packed(self._reply_values)
+        except Unwritable:
+            _log.error("%s: %s takes no failures either", envelope.name, reply.topic)
+            return None
 
     async def _executed(self, envelope: Envelope) -> Reply | None:
         handler = self._handlers.get(envelope.name)
@@ -200,6 +225,8 @@ class KafkaParticipant(Generic[S, R]):
             reason = f"there is no command {envelope.name[:100]!r} here"
             return failed(envelope, reason, "configuration", source=self._source)
         try:
+            if self._values is not None and envelope.value is not None:
+                envelope = replace(envelope, value=await self._values.read(envelope.value))
             answer = await self._database.execute(envelope.command(), handler)
         except PayloadUnfit as unfit:
             refused = answer_of(Refused("invalid-payload", str(unfit)))

@@ -13,8 +13,8 @@ Does not do: consume or produce, execute.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -39,6 +39,27 @@ _COPIED: Final = (
     "tracestate",
 )
 _COUNT: Final = re.compile(r"[0-9]{1,7}")
+
+
+class Values(Protocol):
+    """What stands on the wire in place of JSON."""
+
+    @property
+    def content_type(self) -> bytes:
+        """How a value is announced."""
+        ...
+
+    async def read(self, value: bytes) -> bytes:
+        """Return the JSON document that a value stands for, however long that takes; Unexecutable when it is none."""
+        ...
+
+    async def write(self, topic: str, document: bytes) -> bytes:
+        """Return what stands for a JSON document on a topic, however long that takes; Unwritable when nothing does."""
+        ...
+
+
+class Unwritable(ValueError):
+    """A reply that cannot stand on its topic."""
 
 
 class NotForUs(Exception):
@@ -91,6 +112,12 @@ class Reply:
     key: bytes
     value: bytes
     headers: Headers
+
+    async def packed(self, values: Values) -> "Reply":
+        """The same reply, with what stands on the wire; or Unwritable."""
+        kind = values.content_type
+        headers = [(name, kind if name == "content-type" else value) for name, value in self.headers]
+        return replace(self, value=await values.write(self.topic, self.value), headers=headers)
 
 
 def read_envelope(*, headers: Headers, key: bytes | None, value: bytes | None) -> Envelope:

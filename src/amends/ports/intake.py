@@ -76,6 +76,10 @@ class StartCame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     data: bytes
 
 
+class CannotReadYet(Exception):
+    """What it takes to read a record is not to be had just now; it passes, and the record is to come again."""
+
+
 Content: TypeAlias = OwnMessage | Foreign | Unreadable | ReplyCame | EventCame | StartCame
 """What a record says."""
 
@@ -83,6 +87,8 @@ Outcome: TypeAlias = Literal["recorded", "duplicate", "contradicted", "own", "fo
 """What became of a record. `parked`: a person decides. `waiting`: for an instance that is not there yet."""
 
 Read: TypeAlias = Callable[[Record], Content]
+Unpack: TypeAlias = Callable[[Record], Awaitable[Record | Unreadable]]
+"""Returns a record whose value is JSON for one whose value is not; raises CannotReadYet."""
 Take: TypeAlias = Callable[[Record], Awaitable[Outcome]]
 
 

@@ -209,14 +209,19 @@ class Kafka:
         spring="spring.kafka.consumer.group-id",
     )
     serialization: Literal["json", "avro"] = key(
-        "json", choice("json", "avro"), "How messages are written; `avro` needs `kafka.schema-registry-url`."
+        "json",
+        choice("json", "avro"),
+        "What topics carry, but those for which the bindings say something else; `avro` needs"
+        " `kafka.schema-registry-url`.",
     )
     schema_registry_url: Url | None = key(
         None,
         url(),
-        "The schema registry.",
+        "The schema registry, for topics that carry Avro.",
         spring="spring.kafka.properties.schema.registry.url",
     )
+    schema_registry_username: str | None = key(None, text(), "The account at the schema registry.")
+    schema_registry_password: Secret | None = key(None, secret(), "The password of that account.")
     security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = key(
         "plaintext",
         choice("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"),
@@ -461,7 +466,7 @@ class Settings:
     )
     kafka: Kafka = section(
         Kafka,
-        "Kafka as a transport, for the participants that `kafka.bindings` names. Avro is still to come.",
+        "Kafka as a transport, for the participants that `kafka.bindings` names.",
     )
     database: Database = section(Database, "Where sagas are kept.")
     redis: Redis = section(

@@ -11,6 +11,7 @@
       inventory: {commands: inventory.commands}    # native style
     starts:
       booking.created: {saga: booking, saga-id: bookingId, data: booking}
+    serialization: {inventory.commands: avro}      # what single topics carry, other than kafka.serialization says
 
 Rules
 - Read like the settings' file: strictly, with everything that is wrong at once and where it stands.
@@ -26,13 +27,14 @@ from typing import Final, TypeVar
 from amends.settings.document import Items, Node, NotReadable, Scalar, Table, decode, parse, read_bytes
 from amends.settings.model import Kafka, Topics
 from amends.settings.origin import Fault, Origin, SettingsInvalid, in_file_order, shown
-from amends.wire.topics import StartTopic, StepTopics, TopicBindings, WayTopics
+from amends.wire.topics import Serialization, StartTopic, StepTopics, TopicBindings, WayTopics
 
 T = TypeVar("T")
 
 TOPIC: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}")
 NAME: Final = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,99}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 FIELD: Final = re.compile(r"[^\s.]{1,100}(\.[^\s.]{1,100}){0,9}")
+SERIALIZATION: Final = re.compile(r"json|avro")
 REFERENCE: Final = "topics."
 
 _STEP = {"saga-id", "keys", "code", "reason", "do", "undo"}
@@ -83,7 +85,7 @@ class _Reading:
         self.faults = faults
 
     def bindings(self, root: Table) -> TopicBindings:
-        top = self._table(root, {"participants", "starts"})
+        top = self._table(root, {"participants", "starts", "serialization"})
         native: dict[str, str] = {}
         events: dict[str, tuple[StepTopics, ...]] = {}
         for key, node in self._entries(top.get("participants")):
@@ -95,7 +97,11 @@ class _Reading:
             if "steps" in inside:
                 events[key.text] = tuple(self._step(*each) for each in self._entries(inside["steps"]))
         starts = tuple(self._start(*each) for each in self._entries(top.get("starts"), topics=True))
-        return TopicBindings(native=native, events=events, starts=starts)
+        carried: dict[str, Serialization] = {
+            self._topic(key): self._serialization(node)
+            for key, node in self._entries(top.get("serialization"), topics=True)
+        }
+        return TopicBindings(native=native, events=events, starts=starts, serialization=carried)
 
     def _step(self, key: Scalar, node: Node) -> StepTopics:
         inside = self._table(node, _STEP)
@@ -134,6 +140,13 @@ class _Reading:
             saga_id=self._field(inside.get("saga-id"), ""),
             data=self._field(inside.get("data"), ""),
         )
+
+    def _serialization(self, node: Node) -> Serialization:
+        match self._matching(node, SERIALIZATION, "json or avro"):
+            case "avro":
+                return "avro"
+            case _:
+                return "json"
 
     # --- pieces ---
 

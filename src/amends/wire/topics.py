@@ -11,6 +11,18 @@ It does not: know a broker.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+Serialization: TypeAlias = Literal["json", "avro"]
+"""What the values on a topic are."""
+
+
+class Registry(NamedTuple):
+    """Where the schemas of topics stand, and as whom it is asked."""
+
+    url: str
+    username: str | None = None
+    password: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +74,8 @@ class TopicBindings:
     native: Mapping[str, str] = field(default_factory=dict[str, str])
     events: Mapping[str, tuple[StepTopics, ...]] = field(default_factory=dict[str, tuple[StepTopics, ...]])
     starts: tuple[StartTopic, ...] = ()
+    serialization: Mapping[str, Serialization] = field(default_factory=dict[str, Serialization])
+    """What single topics carry, where that is not what all others do."""
 
     @property
     def participants(self) -> frozenset[str]:
@@ -76,6 +90,18 @@ class TopicBindings:
     def outgoing(self) -> frozenset[str]:
         """The topics that commands are written to."""
         return frozenset(self.native.values()) | {way.topic for way in self._ways()}
+
+    def carrying(self, wanted: Serialization, *, replies: str, others: Serialization) -> frozenset[str]:
+        """Return the topics that carry `wanted`, where all that are not named carry `others`.
+
+        Raises:
+            ValueError: a topic is named that nobody reads or writes.
+        """
+        topics = self.incoming() | self.outgoing() | {replies}
+        strange = sorted(self.serialization.keys() - topics)
+        if strange:
+            raise ValueError(f"serialization names {', '.join(strange)}, which no binding uses")
+        return frozenset(topic for topic in topics if self.serialization.get(topic, others) == wanted)
 
     def _ways(self) -> Iterator[WayTopics]:
         for steps in self.events.values():

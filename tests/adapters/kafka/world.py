@@ -5,7 +5,7 @@ It does not: know what a record should come to.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ from amends import (
     memory,
     sequence,
 )
-from amends.adapters.kafka import Address, KafkaCluster, KafkaSender, driver, make_topics
+from amends.adapters.kafka import Address, Formats, KafkaCluster, KafkaSender, driver, make_topics
 from amends.adapters.memory.parked import MemoryParkedStore
 from amends.application.arrivals import Arrivals
 from amends.application.orchestrator import SystemClock
@@ -131,7 +131,14 @@ class Counting:
 class World:
     """`stock` speaks in events, `packers` in the native contract; `NAME.created` starts sagas."""
 
-    def __init__(self, name: str, address: Address, store: EventStore, parked: ParkedStore) -> None:
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        store: EventStore,
+        parked: ParkedStore,
+        formats: Callable[[TopicBindings, str], Formats] | None = None,
+    ) -> None:
         self.name, self.address = name, address
         self.replies = f"{name}.replies"
         self.held, self.refused, self.created = f"{name}.held", f"{name}.refused", f"{name}.created"
@@ -152,11 +159,14 @@ class World:
             session=SESSION,
             partitions=0,
             on_rebalance=self.rebalanced.set,
+            formats=formats(bindings, self.replies) if formats else None,
         )
         self.bindings, self.cluster = bindings, cluster
         self.intake = Counting(cluster)
         self.amends = Orchestrator(sagas=[SEND], store=store, participants=cluster.transports)
-        self.arrivals = Arrivals(self.amends, read=cluster.read, parked=parked, clock=SystemClock())
+        self.arrivals = Arrivals(
+            self.amends, read=cluster.read, unpack=cluster.unpack, parked=parked, clock=SystemClock()
+        )
         self.service = Service(self.amends, incoming=Incoming(self.intake, self.arrivals))
         self.other = KafkaSender(address)
         self.written = 0
@@ -219,11 +229,15 @@ def reply_headers(saga_id: str, step: str, outcome: str = "succeeded") -> dict[s
 
 @asynccontextmanager
 async def world(
-    *, name: str | None = None, store: EventStore | None = None, parked: ParkedStore | None = None
+    *,
+    name: str | None = None,
+    store: EventStore | None = None,
+    parked: ParkedStore | None = None,
+    formats: Callable[[TopicBindings, str], Formats] | None = None,
 ) -> AsyncGenerator[World]:
     """A running world; another one of the same `name` goes on where it was."""
     address = Address((broker().address,))
-    made = World(name or new_name(), address, store or memory(), parked or MemoryParkedStore())
+    made = World(name or new_name(), address, store or memory(), parked or MemoryParkedStore(), formats)
     await make_topics(address, made.cluster.topics, partitions=2, replicas=1)
     try:
         async with made.service:

@@ -7,6 +7,7 @@ It does not: decide, or keep anything that must not be lost.
 
 from amends.adapters.kafka.cluster import KafkaCluster
 from amends.adapters.kafka.driver import Address, Security, behind, make_topics
+from amends.adapters.kafka.formats import Formats
 from amends.adapters.kafka.intake import KafkaIntake
 from amends.adapters.kafka.outlet import KafkaOutlet
 from amends.adapters.kafka.sender import KafkaSender
@@ -14,6 +15,7 @@ from amends.adapters.kafka.transport import KafkaTransport
 
 __all__ = [
     "Address",
+    "Formats",
     "KafkaCluster",
     "KafkaIntake",
     "KafkaOutlet",

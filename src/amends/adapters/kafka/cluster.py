@@ -12,12 +12,13 @@ from typing import Final
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.events import EventTransport, readers
+from amends.adapters.kafka.formats import Formats
 from amends.adapters.kafka.intake import KafkaIntake
 from amends.adapters.kafka.outlet import KafkaOutlet
 from amends.adapters.kafka.replies import read_reply
 from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, KafkaSender, told
 from amends.adapters.kafka.transport import KafkaTransport
-from amends.ports.intake import Content, Foreign, Read, Record, Take
+from amends.ports.intake import Content, Foreign, Read, Record, Take, Unpack
 from amends.ports.transport import Transport
 from amends.wire.topics import TopicBindings
 
@@ -44,8 +45,14 @@ class KafkaCluster:
         partitions: int = -1,
         longest: int = 1 << 20,
         on_rebalance: Callable[[], None] | None = None,
+        formats: Formats | None = None,
     ) -> None:
-        """Raises ValueError: a topic means two things at once."""
+        """`formats`: what some topics carry in place of JSON.
+
+        Raises:
+            ValueError: a topic means two things at once.
+        """
+        self._formats = formats
         self._address = address
         self._partitions = partitions
         self._replies = replies
@@ -58,12 +65,15 @@ class KafkaCluster:
         self._making: asyncio.Task[None] | None = None
         self.transports: Mapping[str, Transport] = {
             **{name: self._native(topic) for name, topic in bindings.native.items()},
-            **{name: EventTransport(self._sender, steps) for name, steps in bindings.events.items()},
+            **{
+                name: EventTransport(self._sender, steps, formats=formats)
+                for name, steps in bindings.events.items()
+            },
         }
         """By the names of the bindings."""
 
     def _native(self, topic: str) -> KafkaTransport:
-        return KafkaTransport(self._sender, topic, reply_to=self._replies)
+        return KafkaTransport(self._sender, topic, reply_to=self._replies, formats=self._formats)
 
     @property
     def topics(self) -> frozenset[str]:
@@ -78,12 +88,19 @@ class KafkaCluster:
     @property
     def trouble(self) -> str:
         """What keeps records from coming in, or going out, just now."""
-        return self._intake.trouble or self._sender.trouble
+        return (
+            self._intake.trouble or self._sender.trouble or (self._formats.trouble if self._formats else "")
+        )
 
     @property
     def rebalances(self) -> int:
         """How often partitions came or went."""
         return self._intake.rebalances
+
+    @property
+    def unpack(self) -> Unpack | None:
+        """What turns values into JSON before they are read; None where all of them are."""
+        return None if self._formats is None else self._formats.incoming
 
     def outlet(self, topic: str) -> KafkaOutlet:
         """Return a way out for transitions, with a connection of its own.
@@ -115,6 +132,8 @@ class KafkaCluster:
             await asyncio.gather(making, return_exceptions=True)
         await self._intake.stop()
         await self._sender.close()
+        if self._formats is not None:
+            await self._formats.close()
 
     async def _make_topics(self, take: Take) -> None:
         pause = 0.0

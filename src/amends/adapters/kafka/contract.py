@@ -20,11 +20,12 @@ Headers = Sequence[tuple[str, bytes]]
 _FIXED: tuple[tuple[str, bytes], ...] = (
     ("ce_specversion", b"1.0"),
     ("ce_type", COMMAND_TYPE.encode()),
-    ("content-type", JSON),
 )
 
 
-def command_headers(command: SendCommand, *, reply_to: str | None, now: datetime) -> list[tuple[str, bytes]]:
+def command_headers(
+    command: SendCommand, *, reply_to: str | None, now: datetime, content_type: bytes = JSON
+) -> list[tuple[str, bytes]]:
     """Return the headers of one attempt's record."""
     named = {
         "ce_id": command.command_id,
@@ -41,7 +42,11 @@ def command_headers(command: SendCommand, *, reply_to: str | None, now: datetime
     }
     if reply_to is not None:
         named["ce_amendsreplyto"] = reply_to
-    return [*_FIXED, *((name, value.encode()) for name, value in named.items())]
+    return [
+        *_FIXED,
+        ("content-type", content_type),
+        *((name, value.encode()) for name, value in named.items()),
+    ]
 
 
 def is_own(headers: Headers) -> bool:

@@ -18,6 +18,7 @@ import msgspec
 
 from amends.adapters.kafka.contract import is_own
 from amends.adapters.kafka.fields import Bad, check_key, document_of
+from amends.adapters.kafka.formats import Formats
 from amends.adapters.kafka.sender import KafkaSender
 from amends.adapters.kafka.transport import system_now, written
 from amends.core.effect import Direction, SendCommand
@@ -35,9 +36,15 @@ class EventTransport:
     """One participant that is told what to do by events; `steps` by the step's name."""
 
     def __init__(
-        self, sender: KafkaSender, steps: Sequence[StepTopics], *, now: Callable[[], datetime] = system_now
+        self,
+        sender: KafkaSender,
+        steps: Sequence[StepTopics],
+        *,
+        now: Callable[[], datetime] = system_now,
+        formats: Formats | None = None,
     ) -> None:
         self._sender = sender
+        self._formats = formats
         self._steps = {each.step: each for each in steps}
         self._now = now
 
@@ -50,7 +57,7 @@ class EventTransport:
     @property
     def trouble(self) -> str:
         """What keeps commands from being sent just now."""
-        return self._sender.trouble
+        return self._sender.trouble or (self._formats.trouble if self._formats else "")
 
     async def send(self, command: SendCommand) -> Answer | Accepted:
         """Write `command` once, to the topic of its step."""
@@ -59,7 +66,9 @@ class EventTransport:
         if way is None:
             what = f"the {command.direction} of step {step_name(command.step)!r}"
             return Failed(f"no topic is bound for {what}", "configuration")
-        failed = await written(self._sender, way.topic, command, reply_to=None, now=self._now())
+        failed = await written(
+            self._sender, way.topic, command, reply_to=None, now=self._now(), formats=self._formats
+        )
         if failed is not None:
             return failed
         return Accepted() if way.succeeded or way.refused else Unconfirmed()

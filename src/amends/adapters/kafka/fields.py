@@ -74,14 +74,15 @@ def document_of(record: Record) -> object:
     if value is None:
         raise Bad("empty", "the record has no value (a tombstone)")
     if value[:1] == bytes([_AVRO]):
-        raise Bad("not-json", f"not JSON but, it seems, Avro; it begins with {_hex(value)}")
+        raise Bad("not-json", f"not JSON but, it seems, Avro; it begins with {begins_with(value)}")
     try:
         return read_value(value)
     except BadJson as error:
-        raise Bad("not-json", f"{error}; it begins with {_hex(value)}") from error
+        raise Bad("not-json", f"{error}; it begins with {begins_with(value)}") from error
 
 
-def _hex(value: bytes) -> str:
+def begins_with(value: bytes) -> str:
+    """Return the first bytes of a value, for people."""
     return value[:_SHOWN].hex(" ") or "nothing"
 
 

@@ -13,7 +13,8 @@ It does not: read answers (`intake.py`), retry what was written, or look into pa
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from amends.adapters.kafka.contract import command_headers
+from amends.adapters.kafka.contract import JSON, command_headers
+from amends.adapters.kafka.formats import Formats
 from amends.adapters.kafka.sender import KafkaSender, TooLarge
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed, Fault, Refused
@@ -32,9 +33,16 @@ class KafkaTransport:
     """One participant that reads its commands from `topic` and answers on `reply_to`."""
 
     def __init__(
-        self, sender: KafkaSender, topic: str, *, reply_to: str, now: Callable[[], datetime] = system_now
+        self,
+        sender: KafkaSender,
+        topic: str,
+        *,
+        reply_to: str,
+        now: Callable[[], datetime] = system_now,
+        formats: Formats | None = None,
     ) -> None:
         self._sender = sender
+        self._formats = formats
         self._topic = topic
         self._reply_to = reply_to
         self._now = now
@@ -47,11 +55,18 @@ class KafkaTransport:
     @property
     def trouble(self) -> str:
         """What keeps commands from being sent just now."""
-        return self._sender.trouble
+        return self._sender.trouble or (self._formats.trouble if self._formats else "")
 
     async def send(self, command: SendCommand) -> Answer | Accepted:
         """Write `command` once; its answer comes through the intake."""
-        failed = await written(self._sender, self._topic, command, reply_to=self._reply_to, now=self._now())
+        failed = await written(
+            self._sender,
+            self._topic,
+            command,
+            reply_to=self._reply_to,
+            now=self._now(),
+            formats=self._formats,
+        )
         return Accepted() if failed is None else failed
 
     async def close(self) -> None:
@@ -59,12 +74,21 @@ class KafkaTransport:
 
 
 async def written(
-    sender: KafkaSender, topic: str, command: SendCommand, *, reply_to: str | None, now: datetime
+    sender: KafkaSender,
+    topic: str,
+    command: SendCommand,
+    *,
+    reply_to: str | None,
+    now: datetime,
+    formats: Formats | None = None,
 ) -> Answer | None:
     """Write one attempt's record; return what it came to instead, if it could not be written."""
     try:
-        headers = command_headers(command, reply_to=reply_to, now=now)
-        await sender.publish(topic, key=command.saga_id.encode(), value=command.payload, headers=headers)
+        value, kind = command.payload, JSON
+        if formats is not None:
+            value, kind = await formats.outgoing(topic, value)
+        headers = command_headers(command, reply_to=reply_to, now=now, content_type=kind)
+        await sender.publish(topic, key=command.saga_id.encode(), value=value, headers=headers)
     except TooLarge as error:
         return Refused(PAYLOAD_TOO_LARGE, f"{topic}: {error}")
     except Exception as error:  # noqa: BLE001 - the port's rule: whatever happens is an answer

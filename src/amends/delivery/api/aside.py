@@ -9,11 +9,12 @@ import base64
 
 from aiohttp import web
 
-from amends.application.arrivals import Arrivals, NotParked, Parked
+from amends.application.arrivals import Arrivals, CannotReadYet, NotParked, Parked
 from amends.delivery.api import render
 from amends.delivery.api.call import Call
 from amends.delivery.api.documents import ActBody, ParkedDocument
 from amends.delivery.api.problem import Problem
+from amends.delivery.api.refusals import SOON
 from amends.wire.excerpt import excerpt
 
 PAGE = 100
@@ -50,6 +51,8 @@ async def replay(call: Call) -> web.StreamResponse:
         await _arrivals(call).replay(wanted.id, by=said.by, reason=said.reason)
     except NotParked as settled:
         raise Problem("refused", str(settled), refusal="not-parked") from settled
+    except CannotReadYet as away:
+        raise Problem("unavailable", str(away), headers=SOON) from away
     return render.document(_shown(await _found(call)))
 
 

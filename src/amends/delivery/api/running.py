@@ -38,8 +38,9 @@ from amends.delivery.api.server import Options, Server
 from amends.delivery.registry import discovery
 from amends.delivery.stores import NotServed, parked, stores
 from amends.settings import Settings, SettingsInvalid
-from amends.settings.model import Retention
+from amends.settings.model import Kafka, Retention
 from amends.settings.topics import bindings_of
+from amends.wire.topics import Registry as SchemaRegistry
 
 CALLBACKS = "/v1/callbacks"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound to it here
@@ -216,8 +217,6 @@ def _brokers(settings: Settings) -> Any:
         raise NotServed(f"{wanted} needs kafka.bootstrap-servers")
     if importlib.util.find_spec("aiokafka") is None:
         raise NotServed(f'{wanted} needs aiokafka: pip install "amends[kafka]"')
-    if kafka.serialization != "json":
-        raise NotServed("kafka.serialization: avro is still to come")
     try:
         return bootstrap.kafka(
             kafka.bootstrap_servers,
@@ -231,9 +230,21 @@ def _brokers(settings: Settings) -> Any:
             mechanism=kafka.sasl_mechanism.upper(),
             username=kafka.username,
             password=kafka.password.reveal() if kafka.password else None,
+            serialization=kafka.serialization,
+            registry=_registry(kafka),
         )
+    except ImportError as missing:
+        raise NotServed(f'Avro needs {missing.name}: pip install "amends[avro]"') from missing
     except (SettingsInvalid, ValueError) as error:
         raise NotServed(f"kafka.bindings: {error}") from error
+
+
+def _registry(kafka: Kafka) -> SchemaRegistry | None:
+    if kafka.schema_registry_url is None:
+        return None
+    password = kafka.schema_registry_password
+    account = kafka.schema_registry_username, password.reveal() if password else None
+    return SchemaRegistry(kafka.schema_registry_url.text, *account)
 
 
 def _outlet(brokers: Any, settings: Settings) -> Any:
