@@ -24,6 +24,7 @@ from amends.application.errors import (
 )
 from amends.application.gate import Budget, Protection
 from amends.application.history import EventView
+from amends.application.hooks import Attempt, AttemptEnd, StepHook
 from amends.application.orchestrator import Begun, Orchestrator
 from amends.application.queries import Page, Place, SagaQuery, SagaSummary
 from amends.application.service import Service
@@ -46,6 +47,8 @@ from amends.bootstrap import (
     sqlite_read_model,
     sqlite_reader,
     start_in_transaction,
+    traces,
+    traces_through,
 )
 from amends.core.outcome import Failed, Refused, Succeeded
 from amends.definition import (
@@ -81,12 +84,15 @@ from amends.ports import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from amends.ports.telemetry import Traces
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ActRefused",
     "AmendsError",
+    "Attempt",
+    "AttemptEnd",
     "Begun",
     "BreakerPolicy",
     "Budget",
@@ -128,6 +134,7 @@ __all__ = [
     "Service",
     "Statuses",
     "Step",
+    "StepHook",
     "StepView",
     "StoreCorrupt",
     "StoreError",
@@ -138,6 +145,7 @@ __all__ = [
     "StoreReadOnly",
     "StoreUnavailable",
     "Succeeded",
+    "Traces",
     "callbacks",
     "each",
     "folder_archive",
@@ -160,6 +168,8 @@ __all__ = [
     "start_in_transaction",
     "subsaga",
     "tolerate",
+    "traces",
+    "traces_through",
     "wait_for",
     "when",
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from amends.adapters.local.refuse import Refuse
+from amends.adapters.otel.traces import traces, traces_through
 from amends.application.arrivals import Arrivals
 from amends.application.callbacks import Callbacks
 from amends.application.caller import signal_deposit, start_deposit
@@ -76,6 +77,8 @@ __all__ = [
     "sqlite_reader",
     "start_in_transaction",
     "tables",
+    "traces",
+    "traces_through",
     "upkeep",
 ]
 

@@ -13,6 +13,7 @@ from amends.application.bindings import by_saga
 from amends.application.gate import STANDARD, Gate, Protection
 from amends.application.instance import Instance
 from amends.application.lane import Lane, Ways
+from amends.application.observer import Observer
 from amends.application.own_index import OwnIndex
 from amends.application.patience import Patience
 from amends.application.releases import BringBack, Releases
@@ -40,6 +41,7 @@ class Dispatcher:
         patience: Patience,
     ) -> None:
         """Make a lane for every bound participant, protected as `protections` say, by the names of bindings."""
+        self.observer: Observer | None = None
         self._deliver = deliver
         self._set_aside = set_aside
         self._lanes: dict[str, Lane] = {}
@@ -73,6 +75,8 @@ class Dispatcher:
         lane = self._own.get(command.saga, self._lanes).get(command.participant)
         if lane is None:
             self._unbound(command)
+        if self.observer is not None:
+            command = self.observer.sending(instance, command)
         if lane is None or lane.send(command):
             instance.in_flight.add((command.command_id, command.attempt))
 

@@ -335,6 +335,8 @@ class Engine:
             instance.busy = False
             instance.asking = None
             if verdict is True:
+                if self._dispatcher.observer is not None:
+                    self._dispatcher.observer.committed(instance, decision, now)
                 self._committed(instance, ask, decision, index)
             elif verdict is False:
                 self._lost(instance, ask)

@@ -14,7 +14,7 @@ from amends.delivery.api.exposition import escaped
 from amends.delivery.api.logs import JsonLines, TextLines
 from amends.delivery.api.problem import Problem
 from amends.delivery.api.rates import MOST_CLIENTS, TELL_EVERY, Rates
-from amends.delivery.api.trace import trace_of
+from amends.wire.trace_parent import trace_of
 
 # --- descriptors -----------------------------------------------------------------------------------------------
 

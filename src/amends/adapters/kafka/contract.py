@@ -41,6 +41,11 @@ def command_headers(command: SendCommand, *, reply_to: str | None, now: datetime
     }
     if reply_to is not None:
         named["ce_amendsreplyto"] = reply_to
+    if command.trace is not None:
+        trace = command.trace()
+        named["traceparent"] = trace.parent
+        if trace.state:
+            named["tracestate"] = trace.state
     return [*_FIXED, *((name, value.encode()) for name, value in named.items())]
 
 

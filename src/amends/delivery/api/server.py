@@ -36,8 +36,8 @@ from amends.delivery.api.problem import CONTENT_TYPE, Problem, phrase
 from amends.delivery.api.rates import Rates
 from amends.delivery.api.refusals import BROKEN, SOON, problem_of
 from amends.delivery.api.routes import Router, table
-from amends.delivery.api.trace import trace_of
 from amends.wire.excerpt import excerpt
+from amends.wire.trace_parent import trace_of
 
 REQUEST_ID = "Amends-Request-Id"
 HEADERS = {

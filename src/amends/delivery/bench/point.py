@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from amends.application.orchestrator import Orchestrator
-from amends.bootstrap import EventStore, memory, postgres, sqlite
+from amends.bootstrap import EventStore, memory, postgres, sqlite, traces
 from amends.delivery.bench.places import StoreKind
 from amends.delivery.bench.workload import WORKLOADS, Workload, bindings, order, order_fulfilment
 
@@ -26,7 +26,8 @@ READY: Final = "ready"
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What to measure. `path` is the store's file or URL; `url` where participants answer over HTTP, empty for local
     ones. `first` is the number of the first order. With `own_ids` the orchestrator makes the ids of the sagas: so they
-    are among those that its process drives, as far as several share a store.
+    are among those that its process drives, as far as several share a store. `traces` is where spans go of every saga;
+    empty: none are made.
     """
 
     store: StoreKind
@@ -37,6 +38,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
     first: int = 0
     own_ids: bool = False
+    traces: str = ""
+    ratio: float = 1.0
 
     @property
     def warm_up(self) -> int:
@@ -58,7 +61,11 @@ async def measure(task: Task) -> Measured:
     most_live = max(10_000, task.concurrency)
     participants = bindings(task.workload, task.url)
     async with Orchestrator(
-        sagas=[order_fulfilment], store=_store(task), participants=participants, most_live=most_live
+        sagas=[order_fulfilment],
+        store=_store(task),
+        participants=participants,
+        most_live=most_live,
+        traces=traces(task.traces, ratio=task.ratio) if task.traces else None,
     ) as amends:
         numbers = iter(range(task.first, task.first + task.warm_up + task.sagas))
         await _run(amends, task, numbers, task.warm_up)

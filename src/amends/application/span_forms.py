@@ -1,0 +1,102 @@
+"""The words that spans are told in: names, attributes, and which events are worth a note.
+
+Rules: attributes begin with `amends.`; a step's name goes without the keys of its items, which are in `amends.step`.
+Forms are kept, so that the same words are the same object.
+It does not: know instances.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from amends.core import event as e
+from amends.core.effect import Direction
+from amends.ports.telemetry import Attributes, SpanForm
+
+MOST_FORMS: Final = 4_096
+
+_KEYS: Final = re.compile(r"\[[^\]]*\]")
+QUIET: Final = frozenset(
+    {
+        e.SagaStarted,
+        e.CommandIssued,
+        e.AttemptStarted,
+        e.AttemptFailed,
+        e.ReplyRecorded,
+        e.DataMerged,
+        e.BranchChosen,
+        e.ItemsExpanded,
+        e.NodeCompleted,
+        e.SagaCompleted,
+        e.SagaCompensated,
+        e.SagaAbandoned,
+    }
+)
+"""What has a span of its own, or says nothing in a trace."""
+
+
+class AttemptWords(NamedTuple):
+    """What is told of an attempt."""
+
+    saga: str
+    step: str
+    """Its path."""
+    direction: Direction
+    round: int
+    attempt: int
+    participant: str
+    outcome: str
+    """`succeeded`, `refused`, `unconfirmed` or `failed`."""
+
+
+def attempt_form(words: AttemptWords) -> tuple[SpanForm, Attributes]:
+    """Return the form of an attempt's span, and what it says besides."""
+    if "[" not in words.step:
+        return _attempt_form(words), ()
+    return _attempt_form(words._replace(step=_KEYS.sub("", words.step))), (("amends.item", words.step),)
+
+
+@lru_cache(maxsize=MOST_FORMS)
+def _attempt_form(words: AttemptWords) -> SpanForm:
+    attributes = [(f"amends.{name}", value) for name, value in words._asdict().items() if value != ""]
+    name = words.step if words.direction == "do" else f"{words.step} undo"
+    return SpanForm(name, "client", tuple(attributes))
+
+
+@lru_cache(maxsize=MOST_FORMS)
+def saga_form(saga: str, version: int, status: str, *, is_reopened: bool) -> SpanForm:
+    """Return the form of an instance's span."""
+    attributes = (("amends.saga", saga), ("amends.version", version), ("amends.status", status))
+    return SpanForm(f"{saga} reopened" if is_reopened else saga, "internal", attributes)
+
+
+@lru_cache(maxsize=MOST_FORMS)
+def request_form(name: str, method: str, route: str, status: int) -> SpanForm:
+    """Return the form of a request's span."""
+    attributes = (
+        ("http.request.method", method),
+        ("http.route", route),
+        ("http.response.status_code", status),
+    )
+    return SpanForm(name, "server", attributes)
+
+
+@lru_cache(maxsize=MOST_FORMS)
+def listener_form(topic: str, outcome: str) -> SpanForm:
+    """Return the form of the span of a record that came in."""
+    attributes = (
+        ("messaging.system", "kafka"),
+        ("messaging.operation.type", "process"),
+        ("messaging.destination.name", topic),
+        ("amends.outcome", outcome),
+    )
+    return SpanForm(f"process {topic}", "consumer", attributes)
+
+
+def note_of(event: e.AnyEvent) -> tuple[str, str] | None:
+    """Return the name of an event and the path that it is about; None when it is not worth a note."""
+    kind = type(event)
+    if kind in QUIET:
+        return None
+    path = getattr(event, "step", None) or getattr(event, "path", None) or ""
+    return kind.__name__, path

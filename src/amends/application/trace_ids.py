@@ -1,0 +1,81 @@
+"""The ids of a saga's spans: they follow from what the spans are about, so they are the same after a restart.
+
+Rules: an instance's trace is that of whoever started it, where that was stored; else it follows from its identity
+(namespace, saga id). The span of an attempt follows from its command id and number: whichever process sends it again,
+what the participant did hangs below the same span.
+It does not: make anything by chance, except for what has no identity (`fresh`).
+"""
+
+import os
+from hashlib import blake2b
+
+from amends.core.effect import TraceContext
+from amends.ports import StreamKey
+from amends.wire import trace_parent
+from amends.wire.trace_parent import TraceParent
+
+TRACE = 16
+SPAN = 8
+_LARGEST = (1 << 64) - 1
+
+
+class SagaTrace:
+    """Where an instance belongs: its trace, its own span, and what is remembered of it while it runs."""
+
+    __slots__ = ("began", "id", "is_sampled", "notes", "parent", "sent", "state", "trace")
+
+    def __init__(self, key: StreamKey, stored: TraceContext | None, *, ratio: float) -> None:
+        """`stored`: what its starter was doing; `ratio`: which share is kept of those that nobody decided about."""
+        given = None if stored is None else trace_parent.read(stored.parent)
+        identity = f"{key.namespace}/{key.saga_id}".encode(errors="surrogatepass")
+        self.state = ""
+        if stored is None or given is None:
+            self.trace = blake2b(identity, digest_size=TRACE, person=b"amends.trace").digest()
+            self.parent = b""
+            self.is_sampled = is_kept(self.trace, ratio)
+        else:
+            self.trace, self.parent, self.is_sampled = given
+            self.state = stored.state
+        self.id = blake2b(identity, digest_size=SPAN, person=b"amends.saga").digest()
+        self.began = 0
+        """Nanoseconds; 0: not known here."""
+        self.sent: dict[str, int] = {}
+        """When the attempts in flight were handed over, by command id."""
+        self.notes: list[tuple[str, str, int]] = []
+
+    def context(self, span: bytes) -> TraceContext:
+        """Return what to tell whoever works below `span`."""
+        parent = trace_parent.written(self.trace, span, is_sampled=self.is_sampled)
+        return TraceContext(parent, self.state)
+
+    def of_attempt(self, command_id: str, attempt: int) -> TraceContext:
+        """Return what to tell the participant of an attempt."""
+        return self.context(attempt_id(command_id, attempt))
+
+
+def attempt_id(command_id: str, attempt: int) -> bytes:
+    """Return the id of an attempt's span."""
+    name = f"{command_id}#{attempt}".encode(errors="surrogatepass")
+    return blake2b(name, digest_size=SPAN, person=b"amends.attempt").digest()
+
+
+def reopened_id(key: StreamKey, position: int) -> bytes:
+    """Return the id of the span of what followed after the end."""
+    name = f"{key.namespace}/{key.saga_id}@{position}".encode(errors="surrogatepass")
+    return blake2b(name, digest_size=SPAN, person=b"amends.reopened").digest()
+
+
+def is_kept(trace: bytes, ratio: float) -> bool:
+    """Tell whether a trace is among the share that is kept; the rule of OpenTelemetry's `TraceIdRatioBased`."""
+    return ratio >= 1 or int.from_bytes(trace[8:]) < round(ratio * (_LARGEST + 1))
+
+
+def fresh(ratio: float) -> TraceParent:
+    """Return a new trace with a new span."""
+    trace = os.urandom(TRACE)
+    return TraceParent(trace, os.urandom(SPAN), is_kept(trace, ratio))
+
+
+def fresh_span() -> bytes:
+    """Return a new span id."""
+    return os.urandom(SPAN)
