@@ -35,6 +35,7 @@ from amends.ports import (
     Transport,
 )
 from amends.ports.parked import ParkedStore
+from amends.ports.telemetry import Traces
 from amends.wire.topics import TopicBindings
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ __all__ = [
     "Service",
     "StoreError",
     "Tables",
+    "Traces",
     "Transport",
     "callbacks",
     "folder_archive",

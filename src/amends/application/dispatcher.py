@@ -42,6 +42,7 @@ class Dispatcher:
     ) -> None:
         """Make a lane for every bound participant, protected as `protections` say, by the names of bindings."""
         self.observer: Observer | None = None
+        """Told of what is stored; None when nobody looks on."""
         self._deliver = deliver
         self._set_aside = set_aside
         self._lanes: dict[str, Lane] = {}
@@ -57,6 +58,13 @@ class Dispatcher:
                 ways=ways,
             )
         self._own = by_saga(self._lanes)
+
+    def observe(self, observer: Observer, *, is_local: bool) -> None:
+        """Have `observer` told of what is stored and sent; of what is sent in this process only if `is_local`."""
+        self.observer = observer
+        for lane in self._lanes.values():
+            if is_local or lane.binding.kind != "local":
+                lane.observer = observer
 
     @property
     def lanes(self) -> Mapping[str, Lane]:
@@ -75,8 +83,8 @@ class Dispatcher:
         lane = self._own.get(command.saga, self._lanes).get(command.participant)
         if lane is None:
             self._unbound(command)
-        if self.observer is not None:
-            command = self.observer.sending(instance, command)
+        elif lane.observer is not None:
+            command = lane.observer.sending(instance, command)
         if lane is None or lane.send(command):
             instance.in_flight.add((command.command_id, command.attempt))
 

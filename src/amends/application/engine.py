@@ -485,7 +485,8 @@ class Engine:
 
     def _unreadable(self, instance: Instance, error: Exception) -> None:
         """This process cannot run the instance: whoever asked is told, and timers do not come for it again."""
-        log.error("saga %s cannot be loaded: %s", instance.key.saga_id, error)
+        told = {"saga": instance.key.saga_id}
+        log.error("saga %s cannot be loaded: %s", instance.key.saga_id, error, extra=told)
         instance.busy = instance.ticking = False
         asks = [*instance.queue]
         instance.queue.clear()

@@ -17,13 +17,14 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
+from amends.application.instance import Instance
 from amends.core import event as e
 from amends.core.decide import Decision
 from amends.core.effect import Direction, SendCommand, command_id
 from amends.core.state import State, StepState
 from amends.core.transitions import IN_FLIGHT
-from amends.wire.trace_parent import trace_of
 
 log = logging.getLogger("amends.hooks")
 
@@ -73,17 +74,24 @@ class StepHook:
 class Hooks:
     """The hooks of one orchestrator."""
 
-    def __init__(self, hooks: Sequence[StepHook], *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Call `hooks` in their order; `monotonic` tells seconds."""
+    def __init__(
+        self,
+        hooks: Sequence[StepHook],
+        *,
+        trace_id: Callable[[str], str],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Call `hooks` in their order; `trace_id` says which trace an instance has, `monotonic` tells seconds."""
+        self._trace_id = trace_id
         self._before = [hook.before for hook in hooks if hook.before is not None]
         self._after = [hook.after for hook in hooks if hook.after is not None]
         self._monotonic = monotonic
         self._said: dict[int, float] = {}
 
-    def sending(self, command: SendCommand) -> None:
+    def sending(self, _instance: Instance, command: SendCommand) -> SendCommand:
         """Tell of an attempt that is about to be handed over."""
         if not self._before:
-            return
+            return command
         attempt = Attempt(
             namespace=command.namespace,
             saga_id=command.saga_id,
@@ -95,19 +103,23 @@ class Hooks:
             participant=command.participant,
             command=command.name,
             command_id=command.command_id,
-            trace_id="" if command.trace is None else trace_of(command.trace().parent),
+            trace_id=self._trace_id(command.saga_id),
         )
         for hook in self._before:
             try:
                 hook(attempt)
             except Exception as error:  # noqa: BLE001  a hook never harms the saga
                 self._raised(hook, attempt, error)
+        return command
 
-    def committed(self, before: State, decision: Decision, at: datetime, trace_id: str) -> None:
+    def committed(self, instance: Instance, decision: Decision, at: datetime) -> None:
         """Tell of the attempts that a stored decision ended."""
         if not self._after:
             return
-        for attempt, end in _ends(before, decision, at, trace_id):
+        ends = [*_ends(instance.state, decision, at)]
+        trace_id = self._trace_id(instance.key.saga_id) if ends else ""
+        for each, end in ends:
+            attempt = replace(each, trace_id=trace_id)
             for hook in self._after:
                 try:
                     hook(attempt, end)
@@ -124,9 +136,7 @@ class Hooks:
             )
 
 
-def _ends(
-    before: State, decision: Decision, at: datetime, trace_id: str
-) -> Iterator[tuple[Attempt, AttemptEnd]]:
+def _ends(before: State, decision: Decision, at: datetime) -> Iterator[tuple[Attempt, AttemptEnd]]:
     for event in decision.events:
         match event:
             case e.ReplyRecorded():
@@ -139,11 +149,11 @@ def _ends(
                 continue
         step = before.nodes.get(event.step)
         if isinstance(step, StepState) and step.phase in IN_FLIGHT:
-            yield _attempt(before, step, event, number or step.attempt, trace_id), end
+            yield _attempt(before, step, event, number or step.attempt), end
 
 
 def _attempt(
-    before: State, step: StepState, event: e.ReplyRecorded | e.AttemptFailed, number: int, trace_id: str
+    before: State, step: StepState, event: e.ReplyRecorded | e.AttemptFailed, number: int
 ) -> Attempt:
     return Attempt(
         namespace=before.namespace,
@@ -156,5 +166,4 @@ def _attempt(
         participant=step.participant,
         command=step.name,
         command_id=command_id(before.namespace, before.saga_id, event.step, event.direction, event.round),
-        trace_id=trace_id,
     )

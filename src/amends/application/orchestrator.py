@@ -14,12 +14,12 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 from amends.application.bindings import needed
 from amends.application.definitions import DefinitionView, definition_view
 from amends.application.engine import Engine
-from amends.application.errors import DataUnfit, NotEncodable
+from amends.application.errors import DataUnfit, NotEncodable, SagaIdInvalid
 from amends.application.gate import STANDARD, Protection
 from amends.application.history import EventView, events_of, state_at
-from amends.application.hooks import StepHook
+from amends.application.hooks import Hooks, StepHook
 from amends.application.instance import Ask, Until
-from amends.application.observer import Observer
+from amends.application.observer import Observers
 from amends.application.participants import ParticipantView, participant_view, steer
 from amends.application.registry import Registry
 from amends.application.saga_id import SagaIds, checked
@@ -127,8 +127,12 @@ class Orchestrator:
         self._tracer = (
             None if traces is None else Tracer(traces.sink, store=store, clock=clock, ratio=traces.ratio)
         )
-        if self._tracer is not None or hooks:
-            self._engine.dispatcher.observer = Observer(self._tracer, hooks)
+        looking = [
+            each for each in (self._tracer, Hooks(hooks, trace_id=self.trace_id) if hooks else None) if each
+        ]
+        if looking:
+            observer = looking[0] if len(looking) == 1 else Observers(looking)
+            self._engine.dispatcher.observe(observer, is_local=bool(hooks))
 
     @property
     def namespace(self) -> str:
@@ -389,6 +393,19 @@ class Orchestrator:
     async def _act(self, saga_id: str, trigger: t.Trigger, expected: int | None = None) -> SagaView[Any]:
         state = await self._engine.entrance.act(self._key(saga_id), trigger, expected)
         return view(self._registry.plan_at_hand(state), state)
+
+    def trace_id(self, saga_id: str) -> str:
+        """Return the trace id of an instance, 32 digits, as far as this process knows it; empty when it does not."""
+        key = None if self._tracer is None else self.key_of(saga_id)
+        saga = None if self._tracer is None or key is None else self._tracer.known(key)
+        return "" if saga is None else saga.trace.hex()
+
+    def key_of(self, saga_id: str) -> StreamKey | None:
+        """Return the whole identity of an instance; None for an id that cannot be one."""
+        try:
+            return StreamKey(self._namespace, checked(saga_id))
+        except SagaIdInvalid:
+            return None
 
     def _started_with(self, data: object) -> t.Start:
         return t.Start(self._encode(data), None if self._tracer is None else self._tracer.doing())

@@ -49,18 +49,24 @@ class AttemptWords(NamedTuple):
     """`succeeded`, `refused`, `unconfirmed` or `failed`."""
 
 
+_ATTEMPTS: Final[dict[AttemptWords, tuple[SpanForm, Attributes]]] = {}
+
+
 def attempt_form(words: AttemptWords) -> tuple[SpanForm, Attributes]:
     """Return the form of an attempt's span, and what it says besides."""
-    if "[" not in words.step:
-        return _attempt_form(words), ()
-    return _attempt_form(words._replace(step=_KEYS.sub("", words.step))), (("amends.item", words.step),)
-
-
-@lru_cache(maxsize=MOST_FORMS)
-def _attempt_form(words: AttemptWords) -> SpanForm:
+    found = _ATTEMPTS.get(words)
+    if found is not None:
+        return found
+    if "[" in words.step:
+        # An item's key is its own: its form is that of all items.
+        form, _none = attempt_form(words._replace(step=_KEYS.sub("", words.step)))
+        return form, (("amends.item", words.step),)
     attributes = [(f"amends.{name}", value) for name, value in words._asdict().items() if value != ""]
     name = words.step if words.direction == "do" else f"{words.step} undo"
-    return SpanForm(name, "client", tuple(attributes))
+    if len(_ATTEMPTS) >= MOST_FORMS:
+        _ATTEMPTS.clear()
+    made = _ATTEMPTS[words] = SpanForm(name, "client", tuple(attributes)), ()
+    return made
 
 
 @lru_cache(maxsize=MOST_FORMS)
@@ -71,14 +77,14 @@ def saga_form(saga: str, version: int, status: str, *, is_reopened: bool) -> Spa
 
 
 @lru_cache(maxsize=MOST_FORMS)
-def request_form(name: str, method: str, route: str, status: int) -> SpanForm:
+def request_form(method: str, route: str, status: int) -> SpanForm:
     """Return the form of a request's span."""
     attributes = (
         ("http.request.method", method),
         ("http.route", route),
         ("http.response.status_code", status),
     )
-    return SpanForm(name, "server", attributes)
+    return SpanForm(f"{method} {route}", "server", attributes)
 
 
 @lru_cache(maxsize=MOST_FORMS)

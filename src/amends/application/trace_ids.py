@@ -7,56 +7,59 @@ It does not: make anything by chance, except for what has no identity (`fresh`).
 """
 
 import os
+from functools import lru_cache
 from hashlib import blake2b
 
-from amends.core.effect import TraceContext
+from amends.core.effect import Direction, TraceContext
 from amends.ports import StreamKey
 from amends.wire import trace_parent
 from amends.wire.trace_parent import TraceParent
 
 TRACE = 16
 SPAN = 8
+MOST_MASKS = 4_096
 _LARGEST = (1 << 64) - 1
 
 
 class SagaTrace:
     """Where an instance belongs: its trace, its own span, and what is remembered of it while it runs."""
 
-    __slots__ = ("began", "id", "is_sampled", "notes", "parent", "sent", "state", "trace")
+    __slots__ = ("began", "id", "is_sampled", "notes", "number", "parent", "sent", "state", "trace")
 
     def __init__(self, key: StreamKey, stored: TraceContext | None, *, ratio: float) -> None:
         """`stored`: what its starter was doing; `ratio`: which share is kept of those that nobody decided about."""
-        given = None if stored is None else trace_parent.read(stored.parent)
         identity = f"{key.namespace}/{key.saga_id}".encode(errors="surrogatepass")
-        self.state = ""
+        digest = blake2b(identity, digest_size=TRACE + SPAN, person=b"amends.saga").digest()
+        given = None if stored is None else trace_parent.read(stored.parent)
         if stored is None or given is None:
-            self.trace = blake2b(identity, digest_size=TRACE, person=b"amends.trace").digest()
-            self.parent = b""
+            self.trace, self.parent, self.state = digest[:TRACE], b"", ""
             self.is_sampled = is_kept(self.trace, ratio)
         else:
             self.trace, self.parent, self.is_sampled = given
             self.state = stored.state
-        self.id = blake2b(identity, digest_size=SPAN, person=b"amends.saga").digest()
+        self.id = digest[TRACE:]
+        self.number = int.from_bytes(self.id)
         self.began = 0
         """Nanoseconds; 0: not known here."""
         self.sent: dict[str, int] = {}
-        """When the attempts in flight were handed over, by command id."""
+        """When the attempts in flight were ordered, by the step's path."""
         self.notes: list[tuple[str, str, int]] = []
+
+    def attempt(self, step: str, direction: Direction, round_: int, attempt: int) -> bytes:
+        """Return the id of an attempt's span."""
+        return (self.number ^ _mask(step, direction, round_, attempt)).to_bytes(SPAN)
 
     def context(self, span: bytes) -> TraceContext:
         """Return what to tell whoever works below `span`."""
         parent = trace_parent.written(self.trace, span, is_sampled=self.is_sampled)
         return TraceContext(parent, self.state)
 
-    def of_attempt(self, command_id: str, attempt: int) -> TraceContext:
-        """Return what to tell the participant of an attempt."""
-        return self.context(attempt_id(command_id, attempt))
 
-
-def attempt_id(command_id: str, attempt: int) -> bytes:
-    """Return the id of an attempt's span."""
-    name = f"{command_id}#{attempt}".encode(errors="surrogatepass")
-    return blake2b(name, digest_size=SPAN, person=b"amends.attempt").digest()
+@lru_cache(maxsize=MOST_MASKS)
+def _mask(step: str, direction: Direction, round_: int, attempt: int) -> int:
+    """Return what tells the attempt's span from its instance's: the same for all instances, so it is kept."""
+    name = f"{step}/{direction}/{round_}#{attempt}".encode(errors="surrogatepass")
+    return int.from_bytes(blake2b(name, digest_size=SPAN, person=b"amends.attempt").digest()) or 1
 
 
 def reopened_id(key: StreamKey, position: int) -> bytes:

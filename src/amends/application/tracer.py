@@ -2,7 +2,8 @@
 
 Rules
 - A span is made of stored facts, by the process that stored them: one for each attempt of a command when it is answered
-  or given up, one for the instance when it ends. Nothing is open meanwhile, so a crash leaves nothing half done.
+  or given up, one for the instance when it ends. Nothing is open meanwhile, so a crash leaves nothing half done. It is
+  made a moment later, for many decisions together.
 - Trace and span ids follow from identity (`trace_ids`); an instance that is not remembered here (a restart, another
   process before) is looked up in its stream, beside everything else.
 - An instance that its starter, or the sampling ratio, does not keep costs no span; its participants are told so.
@@ -21,11 +22,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from msgspec.structs import replace
 
 from amends.application.history import events_in
+from amends.application.instance import Instance
 from amends.application.span_forms import QUIET, AttemptWords, attempt_form, note_of, saga_form
-from amends.application.trace_ids import SagaTrace, attempt_id, reopened_id
+from amends.application.trace_ids import SagaTrace, reopened_id
 from amends.core import event as e
 from amends.core.decide import Decision
-from amends.core.effect import SendCommand, TraceContext, command_id
+from amends.core.effect import SendCommand, TraceContext
 from amends.core.state import State, StepState
 from amends.core.transitions import IN_FLIGHT
 from amends.ports import Clock, EventStore, StreamKey, Transition
@@ -40,6 +42,10 @@ MOST_ENDED: Final = 1_000
 MOST_LOOKED_UP: Final = 1_000
 MOST_NOTES: Final = 100
 """Of one instance."""
+A_STRETCH: Final = 100
+"""Decisions that are made into spans at a time."""
+SOON: Final = 0.02
+"""Seconds after which fewer are."""
 
 Finish: TypeAlias = Callable[[Sequence[Transition]], None]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -75,6 +81,9 @@ class Tracer:
         self._ended: OrderedDict[StreamKey, SagaTrace] = OrderedDict()
         self._unknown: list[tuple[StreamKey, Finish]] = []
         self._looking: asyncio.Task[None] | None = None
+        self._fresh: list[tuple[StreamKey, State, Decision, datetime]] = []
+        self._catching: asyncio.TimerHandle | None = None
+        self._has_failed = False
         self._take: dict[type, Callable[[SagaTrace, State, Any, int], None] | None] = {
             **dict.fromkeys(QUIET),
             e.ReplyRecorded: self._replied,
@@ -90,15 +99,20 @@ class Tracer:
 
     def known(self, key: StreamKey) -> SagaTrace | None:
         """Return the trace of an instance, if it is remembered."""
+        self.catch_up()
         return self._sagas.get(key) or self._ended.get(key)
 
-    def sending(self, key: StreamKey, stored: TraceContext | None, command: SendCommand) -> SendCommand:
-        """Return `command` with the trace of its attempt; it is about to be handed over."""
+    def sending(self, instance: Instance, command: SendCommand) -> SendCommand:
+        """Return `command` with what its participant is to be told, which is made when it is wanted."""
+        return replace(command, trace=partial(self._told, instance.key, instance.state.trace, command))
+
+    def _told(self, key: StreamKey, stored: TraceContext | None, command: SendCommand) -> TraceContext:
         saga = self._sagas.get(key) or self._remember(key, stored)
-        if saga.is_sampled and command.command_id not in saga.sent:
-            # It was not ordered just now: it is sent again.
-            saga.sent[command.command_id] = self.now()
-        return replace(command, trace=partial(saga.of_attempt, command.command_id, command.attempt))
+        if command.step not in saga.sent:
+            # It was not ordered just now, or that is not taken in yet.
+            saga.sent[command.step] = self.now()
+        span = saga.attempt(command.step, command.direction, command.round, command.attempt)
+        return saga.context(span)
 
     def _remember(self, key: StreamKey, stored: TraceContext | None) -> SagaTrace:
         saga = self._ended.pop(key, None) or SagaTrace(key, stored, ratio=self.ratio)
@@ -113,8 +127,27 @@ class Tracer:
 
     # --- what became durable ---
 
-    def committed(self, key: StreamKey, before: State, decision: Decision, at: datetime) -> None:
-        """Make spans of a decision that is stored."""
+    def committed(self, instance: Instance, decision: Decision, at: datetime) -> None:
+        """Take notice of a decision that is stored."""
+        self._fresh.append((instance.key, instance.state, decision, at))
+        if len(self._fresh) >= A_STRETCH:
+            self.catch_up()
+        elif self._catching is None:
+            self._catching = asyncio.get_running_loop().call_later(SOON, self.catch_up)
+
+    def catch_up(self) -> None:
+        """Make spans of what was stored since the last time: many together are quicker than each by itself."""
+        if self._catching is not None:
+            self._catching.cancel()
+            self._catching = None
+        fresh, self._fresh = self._fresh, []
+        for key, before, decision, at in fresh:
+            try:
+                self._take_in(key, before, decision, at)
+            except Exception as error:  # noqa: BLE001  what is wrong with one instance's spans is not with others'
+                self._failed_once(error)
+
+    def _take_in(self, key: StreamKey, before: State, decision: Decision, at: datetime) -> None:
         after = decision.state
         saga = self._sagas.get(key) or self._remember(key, after.trace)
         if saga.is_sampled:
@@ -126,7 +159,7 @@ class Tracer:
                 if take is not None:
                     take(saga, before, event, instant)
             for command in decision.commands:
-                saga.sent[command.command_id] = instant
+                saga.sent[command.step] = instant
             if after.final:
                 self._saga_ended(saga, key, before, after, instant)
         if after.final:
@@ -134,6 +167,11 @@ class Tracer:
             self._ended[key] = saga
             if len(self._ended) > MOST_ENDED:
                 self._ended.popitem(last=False)
+
+    def _failed_once(self, error: Exception) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            log.error("traces have a defect; sagas go on, and it is not logged again", exc_info=error)
 
     def _replied(self, saga: SagaTrace, before: State, event: e.ReplyRecorded, at: int) -> None:
         step = before.nodes.get(event.step)
@@ -166,12 +204,11 @@ class Tracer:
 
     def _attempt_ended(self, saga: SagaTrace, state: State, words: AttemptWords, end: "_End") -> None:
         form, named = attempt_form(words)
-        command = command_id(state.namespace, state.saga_id, words.step, words.direction, words.round)
-        began = saga.sent.pop(command, 0)
+        began = saga.sent.pop(words.step, 0)
         span = Span(
             form=form,
             trace=saga.trace,
-            id=attempt_id(command, words.attempt),
+            id=saga.attempt(words.step, words.direction, words.round, words.attempt),
             parent=saga.id,
             state=saga.state,
             began=began or end.at,
@@ -239,6 +276,7 @@ class Tracer:
 
     async def close(self) -> None:
         """Pass on what is finished."""
+        self.catch_up()
         looking, self._looking = self._looking, None
         if looking is not None:
             looking.cancel()

@@ -2,8 +2,7 @@
 
 Rules
 - `emit` neither waits nor raises: a span that cannot be kept is lost, and nothing else is.
-- `DOING` is what is being done here just now, for whoever begins something: set by the doors and by transports that run
-  participants in this process. It is set only while traces are on.
+- `DOING` is what is being done here just now, for whoever begins something: set by the doors, while traces are on.
 It does not: decide what is a span (`application/tracer.py`), or sample.
 """
 

@@ -416,6 +416,40 @@ class Log:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Telemetry:
+    otlp_endpoint: Url | None = key(
+        None,
+        url(),
+        "The OTLP receiver that traces go to over HTTP, without `/v1/traces`; without it no traces are made.",
+        spring="otel.exporter.otlp.endpoint",
+    )
+    headers: Mapping[str, Secret] = key(
+        NO_HEADERS,
+        headers(),
+        "Headers for the receiver, such as a key.",
+        spring="otel.exporter.otlp.headers",
+    )
+    service_name: str = key(
+        "amends", text(100), "The name of this service in traces.", spring="otel.service.name"
+    )
+    resource_attributes: str | None = key(
+        None,
+        text(2_000),
+        "What else is said of this service: `NAME=VALUE, NAME=VALUE`.",
+        spring="otel.resource.attributes",
+    )
+    ratio: float = key(
+        1.0,
+        decimal(0, 1),
+        "The share of instances that are traced, of those whose starter sent no `traceparent`.",
+        spring="otel.traces.sampler.arg",
+    )
+    disabled: bool = key(
+        False, switch(), "No traces are made, whatever the rest says.", spring="otel.sdk.disabled"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """All settings of the service."""
 
@@ -445,3 +479,4 @@ class Settings:
     saga: SagaDefaults = section(SagaDefaults, "How sagas run.")
     retention: Retention = section(Retention, "What becomes of instances that have ended.")
     log: Log = section(Log, "What the service writes about itself, to standard error.")
+    telemetry: Telemetry = section(Telemetry, 'Traces, for OpenTelemetry; `pip install "amends[telemetry]"`.')

@@ -110,7 +110,7 @@ def test_a_trace_stands_below_its_line_indented() -> None:
     first, *rest = TextLines().format(record).splitlines()
     assert first.endswith("ERROR x: broke")
     assert all(line.startswith("    ") and line.isprintable() for line in rest)
-    assert "ValueError" in json.loads(JsonLines().format(record))["trace"]
+    assert "ValueError" in json.loads(JsonLines().format(record))["exception"]
 
 
 # --- rates ---------------------------------------------------------------------------------------------------

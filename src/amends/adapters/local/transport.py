@@ -19,7 +19,6 @@ from amends.adapters.local.handlers import Handler, Route, route
 from amends.adapters.local.refuse import Refuse
 from amends.core.effect import SendCommand
 from amends.core.outcome import Answer, Failed, Refused, Succeeded
-from amends.ports.telemetry import DOING
 from amends.ports.transport import Binding
 
 _MAX_REASON = 200
@@ -52,8 +51,6 @@ class LocalTransport:
             payload = decode(command.payload)
         except Exception as error:  # noqa: BLE001 - msgspec's, pydantic's, or one of the type's own
             return Failed(_reason(f"the payload does not fit {command.name}", error), "configuration")
-        if command.trace is not None:
-            DOING.set(command.trace)
         try:
             reply = call(payload, command) if takes_command else call(payload)
             if awaits or hasattr(reply, "__await__"):

@@ -8,6 +8,7 @@ It does not: send.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -46,14 +47,26 @@ def _text(value: str) -> bytes:
     return value.encode(errors="replace")
 
 
-def _pair(name: str, value: str | int) -> bytes:
-    """Return a `KeyValue`."""
-    any_value = _field(b"\x0a", _text(value)) if isinstance(value, str) else b"\x18" + _varint(value)
-    return _field(b"\x0a", _text(name)) + _field(b"\x12", any_value)
+@lru_cache(maxsize=MOST_FORMS)
+def _key(name: str) -> bytes:
+    """Return the first field of a `KeyValue`."""
+    return _field(b"\x0a", _text(name))
 
 
 def _pairs(tag: bytes, attributes: Attributes) -> bytes:
-    return b"".join([_field(tag, _pair(name, value)) for name, value in attributes])
+    """Return a field for each attribute: a `KeyValue`."""
+    written: list[bytes] = []
+    for name, value in attributes:
+        key = _key(name)
+        if isinstance(value, str):
+            text = _text(value)
+            size = _varint(len(text))
+            content = b"%b\x12%b\x0a%b%b" % (key, _varint(1 + len(size) + len(text)), size, text)
+        else:
+            number = _varint(value)
+            content = b"%b\x12%b\x18%b" % (key, _varint(1 + len(number)), number)
+        written.append(b"%b%b%b" % (tag, _varint(len(content)), content))
+    return written[0] if len(written) == 1 else b"".join(written)
 
 
 class Encoder:
