@@ -214,6 +214,8 @@ class Orchestrator:
     ) -> None:
         """Stop; what is outstanding goes on at the next opening."""
         try:
+            if self._tracer is not None:
+                await self._tracer.settle()
             await self._engine.close()
         finally:
             if self._tracer is not None:

@@ -7,7 +7,7 @@ It does not: know instances.
 
 import re
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from amends.core import event as e
 from amends.core.effect import Direction
@@ -35,19 +35,11 @@ QUIET: Final = frozenset(
 """What has a span of its own, or says nothing in a trace."""
 
 
-class AttemptWords(NamedTuple):
-    """What is told of an attempt."""
-
-    saga: str
-    step: str
-    """Its path."""
-    direction: Direction
-    round: int
-    attempt: int
-    participant: str
-    outcome: str
-    """`succeeded`, `refused`, `unconfirmed` or `failed`."""
-
+AttemptWords: TypeAlias = tuple[str, str, Direction, int, int, str, str]
+"""What is told of an attempt: the saga, the step's path, the direction, the round, the number, the participant, and the
+outcome (`succeeded`, `refused`, `unconfirmed` or `failed`). A plain tuple, because one is made for every attempt.
+"""
+_NAMES: Final = ("saga", "step", "direction", "round", "attempt", "participant", "outcome")
 
 _ATTEMPTS: Final[dict[AttemptWords, tuple[SpanForm, Attributes]]] = {}
 
@@ -57,12 +49,13 @@ def attempt_form(words: AttemptWords) -> tuple[SpanForm, Attributes]:
     found = _ATTEMPTS.get(words)
     if found is not None:
         return found
-    if "[" in words.step:
+    saga, step, direction = words[:3]
+    if "[" in step:
         # An item's key is its own: its form is that of all items.
-        form, _none = attempt_form(words._replace(step=_KEYS.sub("", words.step)))
-        return form, (("amends.item", words.step),)
-    attributes = [(f"amends.{name}", value) for name, value in words._asdict().items() if value != ""]
-    name = words.step if words.direction == "do" else f"{words.step} undo"
+        form, _none = attempt_form((saga, _KEYS.sub("", step), *words[2:]))
+        return form, (("amends.item", step),)
+    attributes = [(f"amends.{name}", value) for name, value in zip(_NAMES, words, strict=True) if value != ""]
+    name = step if direction == "do" else f"{step} undo"
     if len(_ATTEMPTS) >= MOST_FORMS:
         _ATTEMPTS.clear()
     made = _ATTEMPTS[words] = SpanForm(name, "client", tuple(attributes)), ()

@@ -12,6 +12,7 @@ from hashlib import blake2b
 
 from amends.core.effect import Direction, TraceContext
 from amends.ports import StreamKey
+from amends.ports.telemetry import Attributes
 from amends.wire import trace_parent
 from amends.wire.trace_parent import TraceParent
 
@@ -24,7 +25,19 @@ _LARGEST = (1 << 64) - 1
 class SagaTrace:
     """Where an instance belongs: its trace, its own span, and what is remembered of it while it runs."""
 
-    __slots__ = ("began", "id", "is_sampled", "notes", "number", "parent", "sent", "state", "trace")
+    __slots__ = (
+        "about",
+        "began",
+        "id",
+        "is_sampled",
+        "key",
+        "notes",
+        "number",
+        "parent",
+        "sent",
+        "state",
+        "trace",
+    )
 
     def __init__(self, key: StreamKey, stored: TraceContext | None, *, ratio: float) -> None:
         """`stored`: what its starter was doing; `ratio`: which share is kept of those that nobody decided about."""
@@ -39,6 +52,11 @@ class SagaTrace:
             self.state = stored.state
         self.id = digest[TRACE:]
         self.number = int.from_bytes(self.id)
+        self.key = key
+        self.about: Attributes = (("amends.saga_id", key.saga_id),)
+        """What all its spans say."""
+        if key.namespace != "default":
+            self.about = (*self.about, ("amends.namespace", key.namespace))
         self.began = 0
         """Nanoseconds; 0: not known here."""
         self.sent: dict[str, int] = {}

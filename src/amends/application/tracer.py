@@ -15,9 +15,9 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec.structs import replace
 
@@ -44,19 +44,12 @@ MOST_NOTES: Final = 100
 """Of one instance."""
 A_STRETCH: Final = 100
 """Decisions that are made into spans at a time."""
+LAST: Final = 1.0
+"""Seconds that the last looks into the store may take."""
 SOON: Final = 0.02
 """Seconds after which fewer are."""
 
 Finish: TypeAlias = Callable[[Sequence[Transition]], None]
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class _End(NamedTuple):
-    """What is told of an attempt's end."""
-
-    attributes: Attributes
-    failure: str | None
-    at: int
 
 
 class Tracer:
@@ -108,7 +101,7 @@ class Tracer:
 
     def _told(self, key: StreamKey, stored: TraceContext | None, command: SendCommand) -> TraceContext:
         saga = self._sagas.get(key) or self._remember(key, stored)
-        if command.step not in saga.sent:
+        if saga.is_sampled and command.step not in saga.sent:
             # It was not ordered just now, or that is not taken in yet.
             saga.sent[command.step] = self.now()
         span = saga.attempt(command.step, command.direction, command.round, command.attempt)
@@ -141,9 +134,9 @@ class Tracer:
             self._catching.cancel()
             self._catching = None
         fresh, self._fresh = self._fresh, []
-        for key, before, decision, at in fresh:
+        for each in fresh:
             try:
-                self._take_in(key, before, decision, at)
+                self._take_in(*each)
             except Exception as error:  # noqa: BLE001  what is wrong with one instance's spans is not with others'
                 self._failed_once(error)
 
@@ -179,7 +172,7 @@ class Tracer:
             # The attempt that it answers had been given up, and has its span.
             saga.notes.append(("LateReply", event.step, at))
             return
-        words = AttemptWords(
+        words = (
             before.saga,
             event.step,
             event.direction,
@@ -191,43 +184,41 @@ class Tracer:
         own: Attributes = ()
         if event.outcome == "refused":
             own = (("amends.code", event.code), ("amends.reason", event.reason))
-        self._attempt_ended(saga, before, words, _End(own, None, at))
+        self._attempt_ended(saga, words, own, None, at)
 
     def _failed(self, saga: SagaTrace, before: State, event: e.AttemptFailed, at: int) -> None:
         step = before.nodes.get(event.step)
         participant = step.participant if isinstance(step, StepState) else ""
-        words = AttemptWords(
-            before.saga, event.step, event.direction, event.round, event.attempt, participant, "failed"
-        )
-        own = (("amends.fault", event.fault),)
-        self._attempt_ended(saga, before, words, _End(own, event.reason or event.fault, at))
+        words = (before.saga, event.step, event.direction, event.round, event.attempt, participant, "failed")
+        failure = event.reason or event.fault
+        self._attempt_ended(saga, words, (("amends.fault", event.fault),), failure, at)
 
-    def _attempt_ended(self, saga: SagaTrace, state: State, words: AttemptWords, end: "_End") -> None:
+    def _attempt_ended(
+        self, saga: SagaTrace, words: AttemptWords, own: Attributes, failure: str | None, at: int
+    ) -> None:
         form, named = attempt_form(words)
-        began = saga.sent.pop(words.step, 0)
+        _saga, step, direction, round_, attempt, _participant, _outcome = words
+        began = saga.sent.pop(step, 0)
         span = Span(
             form=form,
             trace=saga.trace,
-            id=saga.attempt(words.step, words.direction, words.round, words.attempt),
+            id=saga.attempt(step, direction, round_, attempt),
             parent=saga.id,
             state=saga.state,
-            began=began or end.at,
-            ended=end.at,
-            attributes=(("amends.saga_id", state.saga_id), *named, *end.attributes),
-            failure=end.failure,
+            began=began or at,
+            ended=at,
+            attributes=(*saga.about, *named, *own) if named or own else saga.about,
+            failure=failure,
         )
         if began:
             self.sink.emit(span)
-            return
-        key = StreamKey(state.namespace, state.saga_id)
-        self._look_up(
-            key, lambda stream: self.sink.emit(replace(span, began=_issued_at(stream, words) or end.at))
-        )
+        else:
+            self._look_up(saga.key, partial(self._emit_since, span, words))
+
+    def _emit_since(self, span: Span, words: AttemptWords, stream: Sequence[Transition]) -> None:
+        self.sink.emit(replace(span, began=_issued_at(stream, words) or span.began))
 
     def _saga_ended(self, saga: SagaTrace, key: StreamKey, before: State, after: State, at: int) -> None:
-        own: Attributes = (("amends.saga_id", key.saga_id),)
-        if key.namespace != "default":
-            own = (*own, ("amends.namespace", key.namespace))
         reopened = before.reopened or after.reopened
         span = Span(
             form=saga_form(after.saga, after.version, after.final, is_reopened=bool(reopened)),
@@ -237,7 +228,7 @@ class Tracer:
             state=saga.state,
             began=saga.began or at,
             ended=at,
-            attributes=own,
+            attributes=saga.about,
             failure="abandoned" if after.final == "abandoned" else None,
             notes=_notes(saga.notes),
         )
@@ -267,12 +258,21 @@ class Tracer:
                 stream = await self._store.read(key)
             except Exception as error:  # noqa: BLE001  whatever keeps it from being read, only a span is the poorer
                 log.debug("saga %s: its spans have no beginning: %r", key.saga_id, error)
-            finish(stream)
+            try:
+                finish(stream)
+            except Exception as error:  # noqa: BLE001  as above
+                log.debug("saga %s: a span is lost: %r", key.saga_id, error)
         self._looking = None
 
     async def open(self) -> None:
         """Begin to take spans."""
         await self.sink.open()
+
+    async def settle(self) -> None:
+        """Finish what needs a look into the store, which is about to be closed, if that does not take long."""
+        self.catch_up()
+        if self._looking is not None:
+            await asyncio.wait({self._looking}, timeout=LAST)
 
     async def close(self) -> None:
         """Pass on what is finished."""
@@ -289,8 +289,8 @@ class Tracer:
 
 def nanoseconds(at: datetime) -> int:
     """Return an aware instant as nanoseconds since 1970."""
-    since = at - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
+    # Microseconds since 1970 are exact in a float until the year 2255.
+    return round(at.timestamp() * 1_000_000) * 1_000
 
 
 def _noted(saga: SagaTrace, _before: State, event: e.AnyEvent, at: int) -> None:
@@ -305,17 +305,14 @@ def _notes(notes: list[tuple[str, str, int]]) -> tuple[Note, ...]:
 
 def _issued_at(stream: Sequence[Transition], words: AttemptWords) -> int:
     """Return when the attempt was ordered, by its stream; 0 when that says nothing of it."""
+    _saga, step, direction, round_, attempt, _participant, _outcome = words
     for transition in reversed(stream):
         for event in reversed(events_in(transition)):
-            match event:
-                case (
-                    e.AttemptStarted(step=words.step, attempt=words.attempt)
-                    | e.CommandIssued(step=words.step)
-                ):
-                    if (event.direction, event.round) == (words.direction, words.round):
-                        return nanoseconds(transition.recorded_at)
-                case _:
-                    pass
+            if isinstance(event, e.AttemptStarted | e.CommandIssued):
+                number = event.attempt if isinstance(event, e.AttemptStarted) else 1
+                named = (event.step, event.direction, event.round, number)
+                if named == (step, direction, round_, attempt):
+                    return nanoseconds(transition.recorded_at)
     return 0
 
 

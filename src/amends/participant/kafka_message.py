@@ -80,6 +80,7 @@ class Envelope:
             payload=payload,
             reply_to=self.reply_to,
             traceparent=told.get("traceparent"),
+            tracestate=told.get("tracestate"),
         )
 
 

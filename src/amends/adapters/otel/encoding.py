@@ -21,6 +21,8 @@ _FAILED: Final = b"\x18\x02"
 """Field 3 of a status: error."""
 _HEAD: Final = Struct("<2s16s2s8sBQBQ").pack
 """Fields 1, 2, 7 and 8 of a span: trace id, span id, begin and end."""
+ATTRIBUTE: Final = b"\x4a"
+"""Field 9 of a span."""
 _INSTANT: Final = Struct("<BQ").pack
 _VARINTS: Final = tuple(bytes((number,)) for number in range(128))
 
@@ -69,6 +71,12 @@ def _pairs(tag: bytes, attributes: Attributes) -> bytes:
     return written[0] if len(written) == 1 else b"".join(written)
 
 
+@lru_cache(maxsize=1_024)
+def _one(attributes: Attributes) -> bytes:
+    """Return the attributes of a span: the spans of one instance share them, and come soon after each other."""
+    return _pairs(ATTRIBUTE, attributes)
+
+
 class Encoder:
     """Spans of one service."""
 
@@ -87,27 +95,25 @@ class Encoder:
 
     def span(self, span: Span) -> bytes:
         """Return one span, as a field of what is sent."""
-        parts = [
-            _HEAD(b"\x0a\x10", span.trace, b"\x12\x08", span.id, 0x39, span.began, 0x41, span.ended),
-            self._forms.get(span.form) or self._form(span.form),
-            _pairs(b"\x4a", span.attributes),
-        ]
+        about = _one(span.attributes) if len(span.attributes) == 1 else _pairs(ATTRIBUTE, span.attributes)
+        form = self._forms.get(span.form) or self._form(span.form)
+        written = _HEAD(b"\x0a\x10", span.trace, b"\x12\x08", span.id, 0x39, span.began, 0x41, span.ended)
+        written = written + form + about
         if span.parent:
-            parts.append(b"\x22\x08" + span.parent)
+            written += b"\x22\x08" + span.parent
         if span.state:
-            parts.append(_field(b"\x1a", _text(span.state)))
+            written += _field(b"\x1a", _text(span.state))
         if span.failure is not None:
-            parts.append(_field(b"\x7a", _field(b"\x12", _text(span.failure)) + _FAILED))
+            written += _field(b"\x7a", _field(b"\x12", _text(span.failure)) + _FAILED)
         if span.notes or span.links:
-            parts += _events(span.notes)
-            parts += _links(span.links)
-        return _field(b"\x12", b"".join(parts))
+            written += b"".join([*_events(span.notes), *_links(span.links)])
+        return b"\x12" + _varint(len(written)) + written
 
     def _form(self, form: SpanForm) -> bytes:
         if len(self._forms) >= MOST_FORMS:
             self._forms.clear()
         kind = b"\x30" + _VARINTS[_KINDS[form.kind]]
-        made = _field(b"\x2a", _text(form.name)) + kind + _pairs(b"\x4a", form.attributes)
+        made = _field(b"\x2a", _text(form.name)) + kind + _pairs(ATTRIBUTE, form.attributes)
         self._forms[form] = made
         return made
 
