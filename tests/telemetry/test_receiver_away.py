@@ -3,7 +3,6 @@
 import logging
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -29,11 +28,10 @@ def free_port() -> int:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(otlp, "EVERY", 0.02)
     monkeypatch.setattr(otlp, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(otlp, "LONGEST_PAUSE", 0.05)
-    yield
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:

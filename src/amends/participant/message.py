@@ -78,7 +78,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command, as it arrived. `attempt` and its place in a trace differ from delivery to delivery, the rest does not."""
+    """One command, as it arrived. Its attempt and trace differ from delivery to delivery, the rest does not."""
 
     command_id: str
     namespace: str

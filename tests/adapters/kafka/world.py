@@ -19,6 +19,7 @@ from amends import (
     Rollback,
     Saga,
     Step,
+    Traces,
     each,
     memory,
     sequence,
@@ -131,7 +132,14 @@ class Counting:
 class World:
     """`stock` speaks in events, `packers` in the native contract; `NAME.created` starts sagas."""
 
-    def __init__(self, name: str, address: Address, store: EventStore, parked: ParkedStore) -> None:
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        store: EventStore,
+        parked: ParkedStore,
+        traces: Traces | None = None,
+    ) -> None:
         self.name, self.address = name, address
         self.replies = f"{name}.replies"
         self.held, self.refused, self.created = f"{name}.held", f"{name}.refused", f"{name}.created"
@@ -155,7 +163,7 @@ class World:
         )
         self.bindings, self.cluster = bindings, cluster
         self.intake = Counting(cluster)
-        self.amends = Orchestrator(sagas=[SEND], store=store, participants=cluster.transports)
+        self.amends = Orchestrator(sagas=[SEND], store=store, participants=cluster.transports, traces=traces)
         self.arrivals = Arrivals(self.amends, read=cluster.read, parked=parked, clock=SystemClock())
         self.service = Service(self.amends, incoming=Incoming(self.intake, self.arrivals))
         self.other = KafkaSender(address)
@@ -219,11 +227,15 @@ def reply_headers(saga_id: str, step: str, outcome: str = "succeeded") -> dict[s
 
 @asynccontextmanager
 async def world(
-    *, name: str | None = None, store: EventStore | None = None, parked: ParkedStore | None = None
+    *,
+    name: str | None = None,
+    store: EventStore | None = None,
+    parked: ParkedStore | None = None,
+    traces: Traces | None = None,
 ) -> AsyncGenerator[World]:
     """A running world; another one of the same `name` goes on where it was."""
     address = Address((broker().address,))
-    made = World(name or new_name(), address, store or memory(), parked or MemoryParkedStore())
+    made = World(name or new_name(), address, store or memory(), parked or MemoryParkedStore(), traces)
     await make_topics(address, made.cluster.topics, partitions=2, replicas=1)
     try:
         async with made.service:
