@@ -67,8 +67,8 @@ class Lane:
         self.gate = gate
         self._breaker = gate.breaker
         self.backlog = Backlog()
-        self.returning = 0
-        """How many instances are being brought back for this lane."""
+        self.returning: set[StreamKey] = set()
+        """The instances that are being brought back for this lane."""
         self._transport = transport
         self._context = copy_context()
         self._width = width
@@ -308,13 +308,13 @@ class Lane:
         key = StreamKey(command.namespace, command.saga_id)
         if self.gate.stage in ("open", "half-open"):
             self.backlog.add(key, command.direction)
-        return key in self.backlog or self.backlog.has_more
+        return key in self.backlog or key in self.returning or self.backlog.has_more
 
     # --- what comes back ---
 
     def wanted(self) -> int:
         """Return how many instances may come back now: enough to keep the workers busy, no more than the gate lets."""
-        if self._stopping or not self.backlog.size or self.gate.is_shut(self._queue.length + self.returning):
+        if self._stopping or not self.backlog.size or self.gate.is_shut(self._queue.length + len(self.returning)):
             return 0
         if not self.gate.breaker.is_closed and self.gate.stage == "half-open":
             return 1
@@ -323,7 +323,7 @@ class Lane:
         pace = self.gate.pace
         if pace is not None:
             room = min(room, int(pace * AHEAD.total_seconds()) + 1)
-        return max(0, room - self._queue.length - self.returning)
+        return max(0, room - self._queue.length - len(self.returning))
 
     def pause(self) -> timedelta | None:
         """Return how long it takes until this lane must be looked at again; None: not before news come."""
