@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage, Status
@@ -71,7 +70,7 @@ class Receiver:
             return self.answer
         try:
             request = ExportTraceServiceRequest.FromString(body)
-        except DecodeError:
+        except Exception:  # noqa: BLE001  whatever it is, it is no OTLP
             return 400
         for resource in request.resource_spans:
             self.resource = _plain(resource.resource.attributes)

@@ -1,7 +1,10 @@
 """Whatever is in a span, `opentelemetry-proto` reads the same of what is written."""
 
+from collections.abc import Iterable
+
 from hypothesis import given, settings, strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from amends.adapters.otel.encoding import Encoder
@@ -39,10 +42,10 @@ def as_text(value: str) -> str:
     return value.encode(errors="replace").decode()
 
 
-def told(attributes: object) -> list[tuple[str, object]]:
+def told(attributes: Iterable[KeyValue]) -> list[tuple[str, object]]:
     return [
         (pair.key, pair.value.int_value if pair.value.HasField("int_value") else pair.value.string_value)
-        for pair in attributes  # type: ignore[attr-defined]
+        for pair in attributes
     ]
 
 

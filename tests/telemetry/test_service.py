@@ -1,4 +1,4 @@
-"""`amends serve` with its participants as processes of their own: one trace from the request to the last service and back.
+"""`amends serve` with its participants as processes of their own: one trace from the request to the last service.
 
 Rules: the receiver is real; so are the services, with the kit and OpenTelemetry's SDK as any service has it.
 """

@@ -33,9 +33,9 @@ class RequestSpan:
         given = trace_parent.read(parent)
         self._tracer = tracer
         self._method, self._route = method, route
-        self._trace, self._parent, self._is_sampled = given or (*fresh(tracer.ratio),)
-        if given is None:
-            self._parent = b""
+        begun = given or fresh(tracer.ratio)
+        self._trace, self._is_sampled = begun.trace, begun.is_sampled
+        self._parent = begun.span if given else b""
         self._state = trace_parent.state_of(state) if given else ""
         self._id = fresh_span()
         self._began = tracer.now()

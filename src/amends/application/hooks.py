@@ -88,7 +88,7 @@ class Hooks:
         self._monotonic = monotonic
         self._said: dict[int, float] = {}
 
-    def sending(self, _instance: Instance, command: SendCommand) -> SendCommand:
+    def sending(self, instance: Instance, command: SendCommand) -> SendCommand:
         """Tell of an attempt that is about to be handed over."""
         if not self._before:
             return command
@@ -103,7 +103,7 @@ class Hooks:
             participant=command.participant,
             command=command.name,
             command_id=command.command_id,
-            trace_id=self._trace_id(command.saga_id),
+            trace_id=self._trace_id(instance.key.saga_id),
         )
         for hook in self._before:
             try:

@@ -314,7 +314,11 @@ class Lane:
 
     def wanted(self) -> int:
         """Return how many instances may come back now: enough to keep the workers busy, no more than the gate lets."""
-        if self._stopping or not self.backlog.size or self.gate.is_shut(self._queue.length + len(self.returning)):
+        if (
+            self._stopping
+            or not self.backlog.size
+            or self.gate.is_shut(self._queue.length + len(self.returning))
+        ):
             return 0
         if not self.gate.breaker.is_closed and self.gate.stage == "half-open":
             return 1

@@ -34,3 +34,8 @@ def report(saga_id: str, ask: Ask, error: BaseException) -> None:
             what = type(ask.trigger).__name__
             log.error("saga %s: cannot decide %s", saga_id, what, exc_info=error, extra=told)
             refuse(ask.waiter, AmendsError(f"saga {saga_id!r}: {error!r}"))
+
+
+def not_loaded(saga_id: str, error: Exception) -> None:
+    """Tell the log that an instance cannot be brought into memory here."""
+    log.error("saga %s cannot be loaded: %s", saga_id, error, extra={"saga": saga_id})

@@ -39,7 +39,6 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     first: int = 0
     own_ids: bool = False
     traces: str = ""
-    ratio: float = 1.0
 
     @property
     def warm_up(self) -> int:
@@ -65,7 +64,7 @@ async def measure(task: Task) -> Measured:
         store=_store(task),
         participants=participants,
         most_live=most_live,
-        traces=traces(task.traces, ratio=task.ratio) if task.traces else None,
+        traces=traces(task.traces) if task.traces else None,
     ) as amends:
         numbers = iter(range(task.first, task.first + task.warm_up + task.sagas))
         await _run(amends, task, numbers, task.warm_up)

@@ -64,6 +64,8 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     """The bare client against the same participants, in the same run; 0 for local ones."""
     bare_ratio: float
     """`sagas_per_s` to `bare_sagas_per_s`."""
+    with_traces: bool
+    """Whether every saga was traced, for a receiver in a process of its own."""
 
 
 def run(
@@ -73,12 +75,13 @@ def run(
     workloads: Iterable[Workload],
     concurrencies: Iterable[int],
     processes: int = 1,
+    with_traces: bool = False,
     sagas: int | None,
     progress: Callable[[str], None],
 ) -> list[Point]:
     """Measure every combination; `progress` is told what comes next."""
     points: list[Point] = []
-    with _responder(participants) as url:
+    with _responder(participants) as url, _trace_receiver(wanted=with_traces) as traces:
         for workload in workloads:
             for concurrency in concurrencies:
                 progress(f"{place.kind}, {participants} participants, {workload}, concurrency {concurrency}")
@@ -89,6 +92,7 @@ def run(
                     concurrency=concurrency,
                     sagas=sagas or _enough(participants, concurrency),
                     url=url and f"{url}/{workload}",
+                    traces=traces,
                 )
                 points.append(_point(place, task, processes))
     return points
@@ -108,6 +112,16 @@ def _responder(participants: ParticipantKind) -> Generator[str]:
         yield ""
         return
     with serving("responder") as url:
+        yield url
+
+
+@contextmanager
+def _trace_receiver(*, wanted: bool) -> Generator[str]:
+    """Run a receiver of spans, if that is wanted; its address, else nothing."""
+    if not wanted:
+        yield ""
+        return
+    with serving("trace_receiver") as url:
         yield url
 
 
@@ -158,6 +172,7 @@ def _point(place: Place, task: Task, processes: int) -> Point:
         ratio=_ratio(rate, limits.single),
         bare_sagas_per_s=round(bare, 1),
         bare_ratio=_ratio(rate, bare),
+        with_traces=bool(task.traces),
     )
 
 
