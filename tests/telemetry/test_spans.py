@@ -1,6 +1,7 @@
 """What a saga looks like at a real OTLP receiver: one trace, a span for each attempt, the right parents, also later."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
@@ -261,32 +262,29 @@ async def test_in_the_applications_own_pipeline_below_its_own_span() -> None:
 
 
 async def test_a_saga_that_is_started_by_a_handler_does_not_hang_below_a_stranger() -> None:
-    """What was current where the first command was sent is not current where later handlers run."""
+    """What was current where the orchestrator was opened is not current where handlers run ever after."""
     exporter = InMemorySpanExporter()
     processor = SimpleSpanProcessor(exporter)
     provider = TracerProvider()
     provider.add_span_processor(processor)
     shop = Shop()
-    async with amends(shop, traces_through(processor)) as orchestrator:
-        with provider.get_tracer("shop").start_as_current_span("checkout") as checkout:
-            await orchestrator.run(FULFIL, Order(), saga_id="order-1")
-        done = False
+    orchestrator = amends(shop, traces_through(processor))
 
-        async def reserve(_command: SendCommand) -> object:
-            nonlocal done
-            if not done:
-                done = True
-                await orchestrator.start(FULFIL, Order(), saga_id="order-3")
-            return None
+    async def reserve(command: SendCommand) -> object:
+        if command.saga_id == "order-1":
+            await orchestrator.start(FULFIL, Order(), saga_id="order-2")
+        return None
 
-        shop.on("reserve", reserve)
-        await orchestrator.run(FULFIL, Order(), saga_id="order-2")
-        await orchestrator.wait("order-3")
-    theirs = checkout.get_span_context().trace_id
-    of_third = [
+    shop.on("reserve", reserve)
+    async with AsyncExitStack() as stack:
+        with provider.get_tracer("shop").start_as_current_span("startup") as startup:
+            await stack.enter_async_context(orchestrator)
+        await orchestrator.run(FULFIL, Order(), saga_id="order-1")
+        await orchestrator.wait("order-2")
+    of_second = [
         span.context.trace_id
         for span in exporter.get_finished_spans()
-        if span.context and span.attributes and span.attributes["amends.saga_id"] == "order-3"
+        if span.context and span.attributes and span.attributes.get("amends.saga_id") == "order-2"
     ]
-    assert of_third
-    assert theirs not in of_third
+    assert len(of_second) == 4
+    assert startup.get_span_context().trace_id not in of_second
