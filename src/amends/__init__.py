@@ -4,6 +4,7 @@ Write a saga once as a tree of typed values, run it embedded or as a service; wh
 was done. This module is the public surface: what is not here may change.
 """
 
+from amends.adapters.otel.traces import traces_through
 from amends.application.breakers import BreakerPolicy
 from amends.application.errors import (
     ActRefused,
@@ -48,7 +49,6 @@ from amends.bootstrap import (
     sqlite_reader,
     start_in_transaction,
     traces,
-    traces_through,
 )
 from amends.core.outcome import Failed, Refused, Succeeded
 from amends.definition import (

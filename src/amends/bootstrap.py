@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from amends.adapters.local.refuse import Refuse
-from amends.adapters.otel.traces import traces, traces_through
+from amends.adapters.otel.traces import Traces, traces
 from amends.application.arrivals import Arrivals
 from amends.application.callbacks import Callbacks
 from amends.application.caller import signal_deposit, start_deposit
@@ -34,8 +34,8 @@ from amends.ports import (
     StoreError,
     Transport,
 )
+from amends.ports.exchange import Exchange
 from amends.ports.parked import ParkedStore
-from amends.ports.telemetry import Traces
 from amends.wire.topics import TopicBindings
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ __all__ = [
     "ArchiveError",
     "Callbacks",
     "EventStore",
+    "Exchange",
     "Inspection",
     "Refuse",
     "Retained",
@@ -70,6 +71,7 @@ __all__ = [
     "postgres_read_model",
     "postgres_reader",
     "postgres_scratch",
+    "redis",
     "service",
     "signal_in_transaction",
     "sqlite",
@@ -80,7 +82,6 @@ __all__ = [
     "start_in_transaction",
     "tables",
     "traces",
-    "traces_through",
     "upkeep",
 ]
 
@@ -128,10 +129,7 @@ def postgres(
 
 
 def postgres_migrate(url: str, *, schema: str | None = None) -> Coroutine[Any, Any, Sequence[str]]:
-    """Bring the tables of a store on PostgreSQL up to date; return the names of the migrations that were applied.
-
-    Opening the store does the same.
-    """
+    """Bring the tables of a store on PostgreSQL up to date, as opening does; return the names of what was applied."""
     from amends.adapters.postgres import Address, migrate
 
     return migrate(Address.of(url, schema=schema))
@@ -149,9 +147,7 @@ class Tables(NamedTuple):
 
 
 def tables(url: str | Path, *, views_url: str | None = None) -> Sequence[Tables]:
-    """Return what can be migrated of a store: the address of a PostgreSQL server, or the path of a file.
-
-    The read model beside a file is not: it is built anew.
+    """Return what can be migrated of a store, at an address or in a file; not the read model beside that.
 
     Raises:
         ValueError: an address cannot be used.
@@ -357,15 +353,18 @@ def service(
     read_model: ReadModel | None = None,
     retained: Retained | None = None,
     incoming: Incoming | None = None,
+    exchange: Exchange | None = None,
 ) -> Service:
     """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics.
 
-    `retained`: how long finished instances stay, and where they go then; without it they stay.
+    `retained`: how long finished instances stay, and where they go then; without it they stay. `exchange`: `redis`.
 
     Raises:
         TypeError: the store cannot give up anything.
     """
-    return Service(orchestrator, read_model=read_model, retained=retained, incoming=incoming)
+    return Service(
+        orchestrator, read_model=read_model, retained=retained, incoming=incoming, exchange=exchange
+    )
 
 
 def sqlite_limits(folder: Path) -> tuple[float, float]:
@@ -487,6 +486,13 @@ def kafka(
     security = Security(protocol, mechanism, username, password)
     address = Address(tuple(servers), client_id, security)
     return KafkaCluster(address, bindings, group=group, replies=replies, member=member, partitions=partitions)
+
+
+def redis(host: str, *, namespace: str = "default", **how: Any) -> Exchange:
+    """Return a Redis where processes share breakers and rates; `how`: see `RedisAddress`. Needs ``amends[redis]``."""
+    from amends.adapters.redis import RedisAddress, RedisExchange
+
+    return RedisExchange(RedisAddress(host, **how), namespace=namespace)
 
 
 def incoming(orchestrator: Orchestrator, cluster: "KafkaCluster", parked: ParkedStore) -> Incoming:

@@ -154,6 +154,13 @@ class Lane:
         self.gate.close_by_hand()
         self._ways.news()
 
+    def turned(self) -> None:
+        """Take notice that the gate was turned, or something granted, elsewhere."""
+        if self.gate.stage == "open":
+            self._put_aside(self._queue.length)
+        self._ways.news()
+        self.check()
+
     def shrink(self, most: int) -> None:
         """Keep no more than `most` commands in memory besides those on their way: others need the room."""
         self._put_aside(self._queue.length - most)
@@ -171,7 +178,7 @@ class Lane:
         Runs again after each suspension of a worker, so as many workers wake as are needed and no more.
         """
         self._checking = False
-        if not self._may_some_go():
+        if not (self._queue.length and self._may_some_go()):
             return
         while self._idle:
             wake = self._idle.popleft()
@@ -198,8 +205,7 @@ class Lane:
             self._check_later()
 
     def _may_some_go(self) -> bool:
-        if not self._queue.length:
-            return False
+        """Tell whether any of those that are queued may go."""
         if self._queue.has_first_do and self.gate.is_free:
             return True
         if any(map(self._may_go, self._queue.kinds())):
@@ -224,7 +230,9 @@ class Lane:
 
     def _next(self) -> Call | None:
         """Return the next command that may go, with its permit."""
-        if self.gate.is_free and not self._blocked:
+        if not self._queue.length:
+            return None
+        if not self._blocked and self.gate.is_free:
             command = self._queue.take_first_do()
             if command is not None:
                 return Call(command, self.gate.begin_first_do())

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from amends.ports.telemetry import Traces
 
+__all__ = ["Traces", "traces", "traces_through"]
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanProcessor
