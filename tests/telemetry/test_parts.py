@@ -18,7 +18,7 @@ from amends.delivery.stores import NotServed
 from amends.participant import Command
 from amends.participant.tracing import traced
 from amends.settings.kinds import url
-from amends.settings.model import Telemetry
+from amends.settings.telemetry import Telemetry
 from tests.telemetry.receiver import receiving
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -15,6 +15,7 @@ from amends.definition.policy import FORWARD, STEP_TIMEOUT, UNDO, Backoff, Retry
 from amends.settings.database_url import DatabaseUrl, database_url
 from amends.settings.keys import entries, key, required, section
 from amends.settings.kinds import (
+    Kind,
     broker,
     choice,
     decimal,
@@ -23,6 +24,7 @@ from amends.settings.kinds import (
     list_of,
     matching,
     secret,
+    service_url,
     switch,
     text,
     url,
@@ -30,6 +32,7 @@ from amends.settings.kinds import (
 )
 from amends.settings.quantities import duration, size
 from amends.settings.secret import Secret, Url
+from amends.settings.telemetry import Telemetry
 
 MIB = 1 << 20
 NO_HEADERS: Mapping[str, Secret] = {}
@@ -102,7 +105,7 @@ class Eureka:
     enabled: bool = key(
         True,
         switch(),
-        "Whether to register; nothing happens as long as there is no server to register with.",
+        "Whether Eureka is used; nothing happens as long as there is no server.",
         spring="eureka.client.enabled",
     )
     default_zone: tuple[Url, ...] = key(
@@ -124,8 +127,30 @@ class Eureka:
     instance_host: str | None = key(
         None,
         host(),
-        "The host to register; the machine's name if there is none.",
+        "The host to register; without it that of `server.public-url`, of `server.host`, or the machine's name.",
         spring="eureka.instance.hostname",
+    )
+    instance_id: str | None = key(
+        None,
+        matching(
+            r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}",
+            name="an id",
+            range="of 1 to 200 letters, digits, '.', '_', ':', '@' and '-'",
+        ),
+        "What this instance is called in Eureka; without it `HOST:APP-NAME:PORT`.",
+        spring="eureka.instance.instance-id",
+    )
+    prefer_ip_address: bool = key(
+        False,
+        switch(),
+        "Whether others are told the IP address in place of the host's name.",
+        spring="eureka.instance.prefer-ip-address",
+    )
+    register: bool = key(
+        True,
+        switch(),
+        "Whether this service is registered; without, others are looked up only.",
+        spring="eureka.client.register-with-eureka",
     )
     renewal_interval: timedelta = key(
         timedelta(seconds=30), duration("1s", "5m"), "The time between two signs of life."
@@ -135,14 +160,17 @@ class Eureka:
     )
 
 
-def _topic(default: str, doc: str) -> str:
+def _topic_kind() -> Kind[str]:
     # `.` and `..` are the only forbidden names among these characters.
-    kind = matching(
+    return matching(
         r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}",
         name="a topic",
         range="of 1 to 249 letters, digits, '.', '_' and '-'",
     )
-    return key(default, kind, doc)
+
+
+def _topic(default: str, doc: str) -> str:
+    return key(default, _topic_kind(), doc)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,7 +185,11 @@ class Topics:
     coupon_applied: str = _topic("coupon-applied-events", "A discount was applied.")
     split_payment_processed: str = _topic("split-payment-processed-events", "A split payment was made.")
     replies: str = _topic("amends.replies", "The replies of participants that speak Amends' own contract.")
-    transitions: str = _topic("amends.transitions", "Every transition of every saga, for others to follow.")
+    transitions: str | None = key(
+        None,
+        _topic_kind(),
+        "Where every transition of every saga leaves to, such as `amends.transitions`; without it they do not leave.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,7 +313,11 @@ class Redis:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Microservice:
-    url: Url = required(url(), "Where the service is; a command is posted to `{url}/{command}`.")
+    url: Url = required(
+        service_url(),
+        "Where the service is; a command is posted to `{url}/{command}`. `lb://SERVICE/PATH`: to one of its instances "
+        "in Eureka.",
+    )
     timeout: timedelta = key(timedelta(seconds=30), duration("1ms", "1h"), "How long one call may take.")
     headers: Mapping[str, Secret] = key(NO_HEADERS, headers(), "Headers for every call, such as a key.")
     rate: float | None = key(
@@ -416,46 +452,13 @@ class Log:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Telemetry:
-    otlp_endpoint: Url | None = key(
-        None,
-        url(),
-        "The OTLP receiver that traces go to over HTTP, without `/v1/traces`; without it no traces are made.",
-        spring="otel.exporter.otlp.endpoint",
-    )
-    headers: Mapping[str, Secret] = key(
-        NO_HEADERS,
-        headers(),
-        "Headers for the receiver, such as a key.",
-        spring="otel.exporter.otlp.headers",
-    )
-    service_name: str = key(
-        "amends", text(100), "The name of this service in traces.", spring="otel.service.name"
-    )
-    resource_attributes: str | None = key(
-        None,
-        text(2_000),
-        "What else is said of this service: `NAME=VALUE, NAME=VALUE`.",
-        spring="otel.resource.attributes",
-    )
-    ratio: float = key(
-        1.0,
-        decimal(0, 1),
-        "The share of instances that are traced, of those whose starter sent no `traceparent`.",
-        spring="otel.traces.sampler.arg",
-    )
-    disabled: bool = key(
-        False, switch(), "No traces are made, whatever the rest says.", spring="otel.sdk.disabled"
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """All settings of the service."""
 
     server: Server = section(Server, "The service's own HTTP server.")
     eureka: Eureka = section(
-        Eureka, "Registration with Eureka. Checked now; the feature itself is still to come."
+        Eureka,
+        "Eureka: this service in it, and the look-up of `microservices` whose address is `lb://SERVICE`.",
     )
     kafka: Kafka = section(
         Kafka,

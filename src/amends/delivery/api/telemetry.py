@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from amends import bootstrap
 from amends.delivery.stores import NotServed
-from amends.settings.model import Telemetry
+from amends.settings.telemetry import Telemetry
 
 
 def traces(telemetry: Telemetry) -> bootstrap.Traces | None:
