@@ -197,6 +197,12 @@ class Fleet:
         except TimeoutError:
             process.kill()
             await process.wait()
+        if process.stdin is not None and process.stdout is not None:
+            # Its pipes, too: the loop may be closed after this.
+            process.stdin.close()
+            await process.stdout.read()
+            with contextlib.suppress(ConnectionError):
+                await process.stdin.wait_closed()
         self._path(service, "pid").unlink(missing_ok=True)
 
     def _path(self, service: str, kind: str) -> Path:

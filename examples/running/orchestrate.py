@@ -46,6 +46,7 @@ from amends.application.service import Service
 from amends.ports import EventStore, StoreHeld, StreamKey
 from examples.running.example import Example, Telling, example_named
 from examples.running.topics import bindings_of
+from examples.running.tracing import traced
 
 LOOK = 0.1
 """Seconds between two looks at the sagas."""
@@ -138,9 +139,13 @@ class _Wanted:
         if self.kafka is None or self.bindings is None:
             urls = dict(pair.split("=", 1) for pair in self.participant)
             participants = {name: http(url) for name, url in urls.items()}
-            return Service(Orchestrator(sagas=[example.saga], store=store, participants=participants))
+            return Service(
+                Orchestrator(sagas=[example.saga], store=store, participants=participants, traces=traced())
+            )
         cluster = bootstrap.kafka([self.kafka], bindings_of(self.bindings), member="orchestrator")
-        orchestrator = Orchestrator(sagas=[example.saga], store=store, participants=cluster.transports)
+        orchestrator = Orchestrator(
+            sagas=[example.saga], store=store, participants=cluster.transports, traces=traced()
+        )
         parked = bootstrap.sqlite_parked(self.store.with_name(f"{self.store.name}.parked"))
         return Service(orchestrator, incoming=bootstrap.incoming(orchestrator, cluster, parked))
 

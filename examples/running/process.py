@@ -32,6 +32,7 @@ from amends.participant.sqlite_ledger import create_ledger, write_transaction
 from examples.running import misbehaviour
 from examples.running.seed import load_seed
 from examples.running.topics import TopicService, bindings_of
+from examples.running.tracing import exported
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -89,7 +90,8 @@ def run(service: Service[Any], arguments: Sequence[str] | None = None) -> int:
         print(f"{service.name}: {error} (database {parsed.database})", file=sys.stderr)
         return 2
     try:
-        return asyncio.run(_serve(service, database, parsed))
+        with exported(service.name):
+            return asyncio.run(_serve(service, database, parsed))
     finally:
         database.close()
 

@@ -4,6 +4,7 @@ Write a saga once as a tree of typed values, run it embedded or as a service; wh
 was done. This module is the public surface: what is not here may change.
 """
 
+from amends.adapters.otel.traces import traces_through
 from amends.application.breakers import BreakerPolicy
 from amends.application.errors import (
     ActRefused,
@@ -24,6 +25,7 @@ from amends.application.errors import (
 )
 from amends.application.gate import Budget, Protection
 from amends.application.history import EventView
+from amends.application.hooks import Attempt, AttemptEnd, StepHook
 from amends.application.orchestrator import Begun, Orchestrator
 from amends.application.queries import Page, Place, SagaQuery, SagaSummary
 from amends.application.service import Service
@@ -44,6 +46,7 @@ from amends.bootstrap import (
     sqlite,
     sqlite_read_model,
     sqlite_reader,
+    traces,
 )
 from amends.core.outcome import Failed, Refused, Succeeded
 from amends.definition import (
@@ -80,12 +83,15 @@ from amends.ports import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from amends.ports.telemetry import Traces
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ActRefused",
     "AmendsError",
+    "Attempt",
+    "AttemptEnd",
     "Begun",
     "BreakerPolicy",
     "Budget",
@@ -127,6 +133,7 @@ __all__ = [
     "Service",
     "Statuses",
     "Step",
+    "StepHook",
     "StepView",
     "StoreCorrupt",
     "StoreError",
@@ -137,6 +144,7 @@ __all__ = [
     "StoreReadOnly",
     "StoreUnavailable",
     "Succeeded",
+    "Traces",
     "callbacks",
     "each",
     "folder_archive",
@@ -159,6 +167,8 @@ __all__ = [
     "start_in_transaction",
     "subsaga",
     "tolerate",
+    "traces",
+    "traces_through",
     "wait_for",
     "when",
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amends.adapters.local.refuse import Refuse
+from amends.adapters.otel.traces import Traces, traces
 from amends.application.arrivals import Arrivals
 from amends.application.callbacks import Callbacks
 from amends.application.inspection import Inspection
@@ -49,6 +50,7 @@ __all__ = [
     "Service",
     "StoreError",
     "Tables",
+    "Traces",
     "Transport",
     "callbacks",
     "eureka",
@@ -75,6 +77,7 @@ __all__ = [
     "sqlite_read_model",
     "sqlite_reader",
     "tables",
+    "traces",
 ]
 
 
@@ -137,9 +140,7 @@ class Tables(NamedTuple):
 
 
 def tables(url: str | Path, *, views_url: str | None = None) -> Sequence[Tables]:
-    """Return what can be migrated of a store: the address of a PostgreSQL server, or the path of a file.
-
-    The read model beside a file is not: it is built anew.
+    """Return what can be migrated of a store, at an address or in a file; not the read model beside that.
 
     Raises:
         ValueError: an address cannot be used.

@@ -35,6 +35,7 @@ FIELDS = {
     "ratio",
     "bare_sagas_per_s",
     "bare_ratio",
+    "with_traces",
     "broker_in_per_s",
     "broker_out_per_s",
 }
@@ -77,6 +78,13 @@ def test_local_participants_beside_the_limit_of_the_disk(workload: str, tmp_path
     )
     assert point["bare_ratio"] == 0
     assert 500 < point["bytes_per_saga"] < 10_000
+
+
+def test_with_every_saga_traced(tmp_path: Path) -> None:
+    arguments = ("--participants", "local", "--workload", "happy", "--concurrency", "10", "--sagas", "200")
+    (point,) = bench(*arguments, "--traces", folder=tmp_path)
+    assert point["with_traces"] is True
+    assert point["sagas_per_s"] > 0
 
 
 @pytest.mark.parametrize("workload", ["happy", "declined"])

@@ -114,10 +114,17 @@ def fleet(folder: Path, example: Example[Any, Any]) -> Iterator[Fleet]:
             yield running
         finally:
             asyncio.run_coroutine_threadsafe(running.stop(), loop).result(timeout=60)
+            asyncio.run_coroutine_threadsafe(_let_go(), loop).result(timeout=60)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _let_go() -> None:
+    """Let the loop see that the pipes of ended processes are closed: it must not be gone before them."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OTHERS = ("aiohttp", "aiokafka", "asyncpg", "fastavro", "psycopg", "sqlalchemy")
+OTHERS = ("aiohttp", "aiokafka", "asyncpg", "fastavro", "opentelemetry", "psycopg", "sqlalchemy")
 NEEDS = {
     "amends.participant": (),
     "amends.participant.asgi": (),

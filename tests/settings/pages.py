@@ -140,7 +140,7 @@ def _example_value(key: Key) -> str:
     if key.default is None:
         return f"# {key.path[-1]}: {said(key.kind)}"
     if isinstance(key.kind, ListKind | MapKind):
-        return f"{key.path[-1]}: []"
+        return f"{key.path[-1]}: {'[]' if isinstance(key.kind, ListKind) else '{}'}"
     return f"{key.path[-1]}: {key.kind.write(key.default)}"
 
 

@@ -183,4 +183,12 @@ EDGES: dict[str, Edges] = {
     "log.level": Edges(("debug", "INFO", "warn", "trace"), ("loud", "off")),
     "log.format": Edges(("text", "json"), ("xml",)),
     "log.requests": SWITCH,
+    "telemetry.otlp-endpoint": Edges(
+        ("http://collector:4318", "https://in.example.com/otlp"), ("collector", "grpc://c")
+    ),
+    "telemetry.headers": Edges(("api-key=abc, x-scope=one",), ("api-key", "a b=c")),
+    "telemetry.service-name": Edges(("amends", "o" * 100), ("o" * 101,)),
+    "telemetry.resource-attributes": Edges(("deployment.environment.name=test",), ("a" * 2_001,)),
+    "telemetry.ratio": Edges(("0", "0.1", "1"), ("-0.1", "1.01", "10%")),
+    "telemetry.disabled": SWITCH,
 }

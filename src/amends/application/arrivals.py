@@ -20,6 +20,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+from amends.application.entry_spans import ListenerSpan
 from amends.application.errors import (
     ActRefused,
     DefinitionUnknown,
@@ -34,7 +35,7 @@ from amends.application.errors import (
 from amends.application.follower import Followed, Listener
 from amends.application.late_replies import record_event, record_reply
 from amends.application.orchestrator import Orchestrator
-from amends.ports import Clock, StoreError
+from amends.ports import Clock, StoreError, StreamKey
 from amends.ports.intake import (
     CannotReadYet,
     Content,
@@ -50,6 +51,7 @@ from amends.ports.intake import (
     Unreadable,
 )
 from amends.ports.parked import Parked, ParkedState, ParkedStore, parked_id
+from amends.wire.excerpt import excerpt
 
 __all__ = ["Arrivals", "CannotReadYet", "NotParked", "Parked"]
 
@@ -137,15 +139,29 @@ class Arrivals:
         Raises:
             StoreError, NotRunning, Overloaded, CannotReadYet: nothing became of it yet; it is to come again.
         """
-        outcome = await self._taken(record)
+        tracer = self._orchestrator.tracer
+        if tracer is None:
+            outcome, _saga_id = await self._taken(record)
+        else:
+            with ListenerSpan(tracer, record) as span:
+                outcome, saga_id = await self._taken(record)
+                span.came_to(outcome, StreamKey(self._orchestrator.namespace, saga_id) if saga_id else None)
         self._outcomes[record.topic, outcome] += 1
         return outcome
 
-    async def _taken(self, record: Record) -> Outcome:
+    async def _taken(self, record: Record) -> tuple[Outcome, str]:
+        """Return what became of a record, and the instance that it is for."""
+        saga_id = ""
         try:
-            return await self._bring_or_blame(record)
+            content = self._read(record)
+            saga_id = _about(content)
+            return await self._bring(content), saga_id
+        except PASSING:
+            raise
         except _Nobody as nobody:
-            return await self._park(record, nobody)
+            return await self._park(record, nobody), saga_id
+        except Exception as error:  # noqa: BLE001  whatever it is, it must not block the records behind it
+            return await self._park(record, _defect(record, error)), saga_id
 
     async def _bring_or_blame(self, record: Record) -> Outcome:
         try:
@@ -153,8 +169,7 @@ class Arrivals:
         except (*PASSING, _Nobody):
             raise
         except Exception as error:  # whatever it is, it must not block the records behind it
-            log.exception("a record of %s cannot be taken", record.topic)
-            raise _Nobody("defect", f"{type(error).__name__}: {error}"[:200]) from error
+            raise _defect(record, error) from error
 
     async def _content(self, record: Record) -> Content:
         if self._unpack is None:
@@ -228,7 +243,9 @@ class Arrivals:
             return "duplicate"
         if not waits:
             where = f"{record.topic}[{record.partition}]@{record.offset}"
-            log.warning("parked %s: %s, %s", where, nobody.code, nobody)
+            log.warning(
+                "parked %s: %s, %s", where, nobody.code, nobody, extra={"saga": excerpt(nobody.saga_id)}
+            )
             return "parked"
         self._waiting.setdefault(nobody.saga_id, set()).add(made.id)
         # It may have begun after it was looked for, and before anybody knew that something waits for it.
@@ -381,6 +398,23 @@ class Arrivals:
         begun, self._begun = self._begun, set()
         for saga_id in begun:
             await self._bring_waiting(saga_id)
+
+
+def _about(content: Content) -> str:
+    """Return the id of the instance that a record is for, or seems to be about; empty when it names none."""
+    match content:
+        case ReplyCame(reply):
+            return reply.saga_id
+        case EventCame() | StartCame() | Unreadable():
+            return content.saga_id
+        case OwnMessage() | Foreign():
+            return ""
+
+
+def _defect(record: Record, error: Exception) -> _Nobody:
+    """Log that this service raised over a record; return what it is parked with."""
+    log.error("a record of %s cannot be taken", record.topic, exc_info=error)
+    return _Nobody("defect", f"{type(error).__name__}: {error}"[:200])
 
 
 class _Beginnings:

@@ -13,6 +13,7 @@ from amends.application.bindings import by_saga
 from amends.application.gate import STANDARD, Gate, Protection
 from amends.application.instance import Instance
 from amends.application.lane import Lane, Ways
+from amends.application.observer import Observer
 from amends.application.own_index import OwnIndex
 from amends.application.patience import Patience
 from amends.application.releases import BringBack, Releases
@@ -40,6 +41,8 @@ class Dispatcher:
         patience: Patience,
     ) -> None:
         """Make a lane for every bound participant, protected as `protections` say, by the names of bindings."""
+        self.observer: Observer | None = None
+        """Told of what is stored; None when nobody looks on."""
         self._deliver = deliver
         self._lanes: dict[str, Lane] = {}
         self.releases = Releases(self._lanes, index, patience, bring_back)
@@ -54,6 +57,13 @@ class Dispatcher:
                 ways=ways,
             )
         self._own = by_saga(self._lanes)
+
+    def observe(self, observer: Observer, *, is_local: bool) -> None:
+        """Have `observer` told of what is stored and sent; of what is sent in this process only if `is_local`."""
+        self.observer = observer
+        for lane in self._lanes.values():
+            if is_local or lane.binding.kind != "local":
+                lane.observer = observer
 
     @property
     def lanes(self) -> Mapping[str, Lane]:
@@ -72,6 +82,8 @@ class Dispatcher:
         lane = self._own.get(command.saga, self._lanes).get(command.participant)
         if lane is None:
             self._unbound(command)
+        elif lane.observer is not None:
+            command = lane.observer.sending(instance, command)
         if lane is None or lane.send(command):
             instance.in_flight.add((command.command_id, command.attempt))
 

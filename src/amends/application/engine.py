@@ -14,7 +14,6 @@ It does not: hold business rules, know time beyond its clock, or write by itself
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -37,7 +36,7 @@ from amends.application.live import Live
 from amends.application.loader import Loader
 from amends.application.own_index import OwnIndex, SharedIndex, WholeIndex
 from amends.application.recovery import Recovery
-from amends.application.refusals import DEFECTS, report
+from amends.application.refusals import DEFECTS, not_loaded, report
 from amends.application.registry import Registry
 from amends.application.shards import Shards
 from amends.application.sharing import Parts, Sharing
@@ -62,8 +61,6 @@ from amends.ports import (
     Transition,
     Transport,
 )
-
-log = logging.getLogger("amends.engine")
 
 Ended: TypeAlias = "asyncio.Future[State]"
 
@@ -335,6 +332,8 @@ class Engine:
             instance.busy = False
             instance.asking = None
             if verdict is True:
+                if self._dispatcher.observer is not None:
+                    self._dispatcher.observer.committed(instance, decision, now)
                 self._committed(instance, ask, decision, index)
             elif verdict is False:
                 self._lost(instance, ask)
@@ -485,7 +484,7 @@ class Engine:
 
     def _unreadable(self, instance: Instance, error: Exception) -> None:
         """This process cannot run the instance: whoever asked is told, and timers do not come for it again."""
-        log.error("saga %s cannot be loaded: %s", instance.key.saga_id, error)
+        not_loaded(instance.key.saga_id, error)
         instance.busy = instance.ticking = False
         asks = [*instance.queue]
         instance.queue.clear()

@@ -20,7 +20,7 @@ from amends.application.registry import Registry
 from amends.application.saga_id import checked
 from amends.core import trigger as t
 from amends.core.codec import Unreadable
-from amends.core.effect import Direction
+from amends.core.effect import Direction, TraceContext
 from amends.core.outcome import Answer, Failed, Fault, Refused, Succeeded, Unconfirmed
 from amends.ports import Handled, InboxRow
 
@@ -36,6 +36,7 @@ class StartRow(msgspec.Struct, omit_defaults=True):
     saga: str
     version: int | None
     data: msgspec.Raw
+    trace: TraceContext | None = None
 
 
 class SignalRow(msgspec.Struct, omit_defaults=True):
@@ -87,10 +88,10 @@ def row_of(ask: Ask) -> tuple[str, bytes]:
 
 def _members_of(ask: Ask) -> StartRow | SignalRow | ReplyRow | ActRow:
     match ask.trigger:
-        case t.Start(data):
+        case t.Start(data, trace):
             assert ask.wanted is not None
             saga = ask.wanted.saga
-            return StartRow(saga.name, saga.version, msgspec.Raw(data))
+            return StartRow(saga.name, saga.version, msgspec.Raw(data), trace)
         case t.Signal(signal, content, signal_id):
             return SignalRow(signal, msgspec.Raw(content), signal_id, ask.expected)
         case t.Reply(step, direction, round_, attempt, answer):
@@ -131,7 +132,7 @@ def _ask_of(row: InboxRow, registry: Registry, canonical: Canonical) -> Ask:
             except Unreadable as error:
                 text = f"the data do not fit saga {start.saga!r}: {error}"
                 raise errors.DataUnfit("unreadable", text) from error
-            return Ask(t.Start(data), wanted=plan, number=row.number)
+            return Ask(t.Start(data, start.trace), wanted=plan, number=row.number)
         case "signal":
             signal = msgspec.json.decode(row.body, type=SignalRow)
             trigger: t.Trigger = t.Signal(signal.signal, bytes(signal.content), signal.signal_id)

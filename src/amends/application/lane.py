@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -24,6 +25,7 @@ from amends.application.backlog import Backlog
 from amends.application.breakers import NOW, Permit
 from amends.application.gate import Gate, Kind, Obstacle, kind_of
 from amends.application.lane_queue import LaneQueue
+from amends.application.observer import Observer
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed
 from amends.ports import Binding, Described, StreamKey, Transport
@@ -60,12 +62,15 @@ class Lane:
     def __init__(self, name: str, transport: Transport, *, width: int, gate: Gate, ways: Ways) -> None:
         """Carry at most `width` commands at a time."""
         self.name = name
+        self.observer: Observer | None = None
+        """Told of each command before it is queued here; None when nobody looks on."""
         self.gate = gate
         self._breaker = gate.breaker
         self.backlog = Backlog()
         self.returning: set[StreamKey] = set()
         """The instances that are being brought back for this lane."""
         self._transport = transport
+        self._context = copy_context()
         self._width = width
         self._ways = ways
         self._queue = LaneQueue()
@@ -182,7 +187,9 @@ class Lane:
                 self._check_later()
                 return
         if len(self._workers) < self._width:
-            task = asyncio.create_task(self._work(), name=f"amends-lane-{self.name}")
+            # Not in the context of whoever happened to send: what is current there is nothing of the next command.
+            context = self._context.copy()
+            task = asyncio.create_task(self._work(), name=f"amends-lane-{self.name}", context=context)
             self._workers[task] = None
             task.add_done_callback(self._gone)
             self._check_later()
@@ -265,7 +272,8 @@ class Lane:
         """Return what a transport that raises comes to; a worker that is really cancelled ends."""
         if isinstance(error, asyncio.CancelledError) and task.cancelling():
             raise error
-        log.warning("transport of %s raised for %s: %r", self.name, command.command_id, error)
+        told = {"saga": command.saga_id}
+        log.warning("transport of %s raised for %s: %r", self.name, command.command_id, error, extra=told)
         return Failed(f"{type(error).__name__}: {error}"[:200])
 
     def _settle(self, permit: Permit, command: SendCommand, answer: Answer | Accepted) -> None:

@@ -14,13 +14,16 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 from amends.application.bindings import needed
 from amends.application.definitions import DefinitionView, definition_view
 from amends.application.engine import Engine
-from amends.application.errors import DataUnfit, NotEncodable
+from amends.application.errors import DataUnfit, NotEncodable, SagaIdInvalid
 from amends.application.gate import STANDARD, Protection
 from amends.application.history import EventView, events_of, state_at
+from amends.application.hooks import Hooks, StepHook
 from amends.application.instance import Ask, Until
+from amends.application.observer import Observers
 from amends.application.participants import ParticipantView, participant_view, steer
 from amends.application.registry import Registry
 from amends.application.saga_id import SagaIds, checked
+from amends.application.tracer import Tracer
 from amends.application.view import SagaView, view
 from amends.core import trigger as t
 from amends.core.codec import Codec, JsonCodec, Unreadable
@@ -31,6 +34,7 @@ from amends.core.plan import LIBRARY, Defaults, Plan
 from amends.core.state import State
 from amends.definition import Saga
 from amends.ports import Clock, EventStore, StreamKey, Transport
+from amends.ports.telemetry import Traces
 
 D = TypeVar("D")
 
@@ -84,12 +88,14 @@ class Orchestrator:
         open_within: timedelta = timedelta(0),
         protection: Protection = STANDARD,
         protections: Mapping[str, Protection] | None = None,
+        traces: Traces | None = None,
+        hooks: Sequence[StepHook] = (),
     ) -> None:
         """Bind `participants` by name, or as `SAGA/PARTICIPANT` for one saga alone, which wins. `most_live` bounds the
         instances in memory, `most_waiting` the callers that wait for room, `lane_width` the calls through one binding
         at a time. `defaults` hold for steps that do not say how long and how often. `protection` says when a
         participant is let alone and how fast it is called, `protections` for single bindings. Opening waits for a
-        store that is away for `open_within`.
+        store that is away for `open_within`. `traces` says where spans go; `hooks` are called around each attempt.
 
         Raises:
             DefinitionError: a saga breaks a rule.
@@ -118,6 +124,15 @@ class Orchestrator:
             open_within=open_within,
             protections={"": protection, **(protections or {})},
         )
+        self._tracer = (
+            None if traces is None else Tracer(traces.sink, store=store, clock=clock, ratio=traces.ratio)
+        )
+        looking = [
+            each for each in (self._tracer, Hooks(hooks, trace_id=self.trace_id) if hooks else None) if each
+        ]
+        if looking:
+            observer = looking[0] if len(looking) == 1 else Observers(looking)
+            self._engine.dispatcher.observe(observer, is_local=bool(hooks))
 
     @property
     def namespace(self) -> str:
@@ -128,6 +143,11 @@ class Orchestrator:
     def engine(self) -> Engine:
         """The engine, for its counts and for tests."""
         return self._engine
+
+    @property
+    def tracer(self) -> Tracer | None:
+        """What makes its spans; None unless traces are on."""
+        return self._tracer
 
     @property
     def clock(self) -> Clock:
@@ -185,13 +205,21 @@ class Orchestrator:
             StoreError: the store cannot be used.
         """
         await self._engine.open()
+        if self._tracer is not None:
+            await self._tracer.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop; what is outstanding goes on at the next opening."""
-        await self._engine.close()
+        try:
+            if self._tracer is not None:
+                await self._tracer.settle()
+            await self._engine.close()
+        finally:
+            if self._tracer is not None:
+                await self._tracer.close()
 
     async def run(
         self, saga: Saga[D], data: D, *, saga_id: str | None = None, until: Until = "end"
@@ -205,7 +233,7 @@ class Orchestrator:
             Overloaded: too much is in work.
         """
         plan = self._registry.plan(saga)
-        ask = Ask(t.Start(self._encode(data)), wanted=plan, until=until)
+        ask = Ask(self._started_with(data), wanted=plan, until=until)
         state = await self._engine.entrance.start(self._key(saga_id), ask)
         return self._view(plan, state)
 
@@ -219,7 +247,7 @@ class Orchestrator:
             Overloaded: too much is in work.
         """
         plan = self._registry.plan(saga)
-        ask = Ask(t.Start(self._encode(data)), wanted=plan)
+        ask = Ask(self._started_with(data), wanted=plan)
         state = await self._engine.entrance.start(self._key(saga_id), ask)
         return self._view(plan, state)
 
@@ -243,7 +271,7 @@ class Orchestrator:
         except Unreadable as error:
             raise DataUnfit("unreadable", f"the data do not fit saga {saga!r}: {error}") from error
         # As `start` would write them: the same data are the same, however their JSON was written.
-        ask = Ask(t.Start(self._encode(value)), wanted=plan)
+        ask = Ask(self._started_with(value), wanted=plan)
         state = await self._engine.entrance.start(self._key(saga_id), ask)
         return Begun(self._view(plan, state), ask.is_new)
 
@@ -367,6 +395,22 @@ class Orchestrator:
     async def _act(self, saga_id: str, trigger: t.Trigger, expected: int | None = None) -> SagaView[Any]:
         state = await self._engine.entrance.act(self._key(saga_id), trigger, expected)
         return view(self._registry.plan_at_hand(state), state)
+
+    def trace_id(self, saga_id: str) -> str:
+        """Return the trace id of an instance, 32 digits, as far as this process knows it; empty when it does not."""
+        key = None if self._tracer is None else self.key_of(saga_id)
+        saga = None if self._tracer is None or key is None else self._tracer.known(key)
+        return "" if saga is None else saga.trace.hex()
+
+    def key_of(self, saga_id: str) -> StreamKey | None:
+        """Return the whole identity of an instance; None for an id that cannot be one."""
+        try:
+            return StreamKey(self._namespace, checked(saga_id))
+        except SagaIdInvalid:
+            return None
+
+    def _started_with(self, data: object) -> t.Start:
+        return t.Start(self._encode(data), None if self._tracer is None else self._tracer.doing())
 
     def _view(self, plan: Plan, state: State) -> SagaView[Any]:
         """Return the view by the definition that the instance runs on: it may be older than the one asked for."""

@@ -20,16 +20,22 @@ DEFECTS = (Exception, asyncio.CancelledError, GeneratorExit, SystemExit)
 
 def report(saga_id: str, ask: Ask, error: BaseException) -> None:
     """Tell whoever sent the trigger, and the log, why nothing came of it."""
+    told = {"saga": saga_id}
     match error:
         case Rejected():
             refuse(ask.waiter, as_error(error))
             if ask.waiter is None:
-                log.info("saga %s: %s", saga_id, error)
+                log.info("saga %s: %s", saga_id, error, extra=told)
         case SagaUnknown() | PositionMoved():
             refuse(ask.waiter, error)
             if ask.waiter is None:
-                log.warning("saga %s: %s", saga_id, error)
+                log.warning("saga %s: %s", saga_id, error, extra=told)
         case _:
             what = type(ask.trigger).__name__
-            log.error("saga %s: cannot decide %s", saga_id, what, exc_info=error)
+            log.error("saga %s: cannot decide %s", saga_id, what, exc_info=error, extra=told)
             refuse(ask.waiter, AmendsError(f"saga {saga_id!r}: {error!r}"))
+
+
+def not_loaded(saga_id: str, error: Exception) -> None:
+    """Tell the log that an instance cannot be brought into memory here."""
+    log.error("saga %s cannot be loaded: %s", saga_id, error, extra={"saga": saga_id})

@@ -68,6 +68,8 @@ class Gauges(NamedTuple):
     """Triggers out of the inbox that are being decided."""
     parked: int
     """Triggers in the inbox that were left to a person, since opening."""
+    spans_lost: int
+    """Spans that could not be kept, since opening."""
 
 
 class Retained(NamedTuple):
@@ -256,6 +258,7 @@ class Service:
             sent=sharing.sender.waiting if sharing else 0,
             received=sharing.receiver.in_hand if sharing else 0,
             parked=sharing.receiver.parked if sharing else 0,
+            spans_lost=self._orchestrator.tracer.sink.lost if self._orchestrator.tracer else 0,
         )
 
     async def __aenter__(self) -> Self:

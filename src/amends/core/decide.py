@@ -99,6 +99,7 @@ def _start(draft: Draft, trigger: t.Start) -> None:
             fingerprint=plan.fingerprint,
             data=kept(decoder, trigger.data),
             deadline=None if saga.deadline is None else draft.now + saga.deadline,
+            trace=trigger.trace,
         )
     )
     business.change(draft, saga.statuses.started)

@@ -6,12 +6,25 @@ It does not: talk to anybody, know transports, or hold anything that cannot be r
 Timers are no separate effect: the next wake-up is part of the state (`State.wake_at`).
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 import msgspec
 
 Direction: TypeAlias = Literal["do", "undo"]
+
+
+class TraceContext(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Where something belongs in a distributed trace (W3C Trace Context). No decision reads it."""
+
+    parent: str
+    """A `traceparent`: 55 characters, checked by whoever took it in."""
+    state: str = ""
+    """The `tracestate` beside it; empty when there is none."""
+
+
+TraceSource: TypeAlias = Callable[[], TraceContext]
 
 
 class SendCommand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -36,6 +49,8 @@ class SendCommand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """JSON document."""
     due: datetime | None
     """When the orchestrator stops waiting for this attempt's answer (UTC)."""
+    trace: TraceSource | None = None
+    """Says what this attempt's participant is told; None unless traces are on."""
 
 
 def command_id(namespace: str, saga_id: str, step: str, direction: Direction, round_: int) -> str:

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from amends.core.effect import Direction
+from amends.core.effect import Direction, TraceContext
 from amends.core.outcome import Fault
 from amends.definition.command import Cause
 
@@ -44,6 +44,8 @@ class SagaStarted(Event, frozen=True):
     """Of the definition; the store keeps the shape that it stands for, once for all instances."""
     data: Raw
     deadline: datetime | None = None
+    trace: TraceContext | None = None
+    """What the caller was doing; absent unless traces are on and the caller had one."""
 
 
 class CommandIssued(Event, frozen=True):

@@ -62,6 +62,7 @@ def _saga_started(state: State, event: e.SagaStarted) -> None:
     raw = bytes(event.data)
     state.data = {**state.data, "": Value(raw)}
     state.started_with = digest(raw)
+    state.trace = event.trace
     if event.deadline is not None:
         state.timers[""] = event.deadline
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from amends.core.effect import Direction, SendCommand, command_id
+from amends.core.effect import Direction, SendCommand, TraceContext, command_id
 from amends.core.transitions import IN_FLIGHT, Phase, Status
 from amends.definition.command import Cause
 
@@ -102,6 +102,8 @@ class State(msgspec.Struct, kw_only=True):
     fingerprint: str = ""
     started_with: str = ""
     """Digest of the data it was started with."""
+    trace: TraceContext | None = None
+    """What the caller was doing when it was started, if that is known."""
     position: int = 0
     nodes: dict[str, NodeState] = {}
     data: dict[str, Value] = {}

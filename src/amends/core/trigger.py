@@ -9,14 +9,15 @@ from typing import TypeAlias
 
 import msgspec
 
-from amends.core.effect import Direction
+from amends.core.effect import Direction, TraceContext
 from amends.core.outcome import Answer, Refused, Succeeded
 
 
 class Start(msgspec.Struct, frozen=True, gc=False):
-    """Begin an instance. `data` is the saga's data as JSON."""
+    """Begin an instance. `data` is the saga's data as JSON, `trace` what the caller was doing."""
 
     data: bytes
+    trace: TraceContext | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):

@@ -32,6 +32,7 @@ from amends.participant.execution import CommandDatabase, DatabaseAway
 from amends.participant.handlers import Handler, PayloadUnfit
 from amends.participant.message import BadMessage, Command, parse_command
 from amends.participant.status import status_document
+from amends.participant.tracing import traced
 
 LARGEST_BODY = 1024 * 1024
 
@@ -80,7 +81,8 @@ async def respond(
     try:
         body = await request.read()
         command = parse_command(name=handler.name, headers=request.headers, body=body)
-        return _answer(await database.execute(command, handler))
+        with traced(command, "server"):
+            return _answer(await database.execute(command, handler))
     except SenderGone:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a handler raises, the sender gets an answer

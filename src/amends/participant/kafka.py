@@ -43,6 +43,7 @@ from amends.participant.kafka_message import (
     read_envelope,
 )
 from amends.participant.message import BadMessage, Refused
+from amends.participant.tracing import traced
 
 LARGEST_REPLY: Final = 1024 * 1024
 ROOM_FOR_HEADERS: Final = 64 * 1024
@@ -227,7 +228,9 @@ class KafkaParticipant(Generic[S, R]):
         try:
             if self._values is not None and envelope.value is not None:
                 envelope = replace(envelope, value=await self._values.read(envelope.value))
-            answer = await self._database.execute(envelope.command(), handler)
+            command = envelope.command()
+            with traced(command, "consumer"):
+                answer = await self._database.execute(command, handler)
         except PayloadUnfit as unfit:
             refused = answer_of(Refused("invalid-payload", str(unfit)))
             return answered(envelope, refused, source=self._source)

@@ -101,6 +101,7 @@ class Envelope:
             payload=payload,
             reply_to=self.reply_to,
             traceparent=told.get("traceparent"),
+            tracestate=told.get("tracestate"),
         )
 
 

@@ -78,7 +78,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command, as it arrived. `attempt` and `traceparent` differ from delivery to delivery, the rest does not."""
+    """One command, as it arrived. Its attempt and trace differ from delivery to delivery, the rest does not."""
 
     command_id: str
     namespace: str
@@ -91,6 +91,7 @@ class Command:
     payload: object
     reply_to: str | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
 
     @property
     def pair(self) -> Pair:
@@ -140,6 +141,7 @@ def parse_command(*, name: str, headers: Iterable[tuple[str, str]], body: bytes)
         payload=payload,
         reply_to=reply_to,
         traceparent=single.get("traceparent"),
+        tracestate=single.get("tracestate"),
     )
 
 

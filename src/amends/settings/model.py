@@ -32,6 +32,7 @@ from amends.settings.kinds import (
 )
 from amends.settings.quantities import duration, size
 from amends.settings.secret import Secret, Url
+from amends.settings.telemetry import Telemetry
 
 MIB = 1 << 20
 NO_HEADERS: Mapping[str, Secret] = {}
@@ -488,3 +489,4 @@ class Settings:
     saga: SagaDefaults = section(SagaDefaults, "How sagas run.")
     retention: Retention = section(Retention, "What becomes of instances that have ended.")
     log: Log = section(Log, "What the service writes about itself, to standard error.")
+    telemetry: Telemetry = section(Telemetry, 'Traces, for OpenTelemetry; `pip install "amends[telemetry]"`.')

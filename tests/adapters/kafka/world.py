@@ -19,6 +19,7 @@ from amends import (
     Rollback,
     Saga,
     Step,
+    Traces,
     each,
     memory,
     sequence,
@@ -137,7 +138,9 @@ class World:
         address: Address,
         store: EventStore,
         parked: ParkedStore,
+        *,
         formats: Callable[[TopicBindings, str], Formats] | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self.name, self.address = name, address
         self.replies = f"{name}.replies"
@@ -163,7 +166,7 @@ class World:
         )
         self.bindings, self.cluster = bindings, cluster
         self.intake = Counting(cluster)
-        self.amends = Orchestrator(sagas=[SEND], store=store, participants=cluster.transports)
+        self.amends = Orchestrator(sagas=[SEND], store=store, participants=cluster.transports, traces=traces)
         self.arrivals = Arrivals(
             self.amends, read=cluster.read, unpack=cluster.unpack, parked=parked, clock=SystemClock()
         )
@@ -234,10 +237,12 @@ async def world(
     store: EventStore | None = None,
     parked: ParkedStore | None = None,
     formats: Callable[[TopicBindings, str], Formats] | None = None,
+    traces: Traces | None = None,
 ) -> AsyncGenerator[World]:
     """A running world; another one of the same `name` goes on where it was."""
     address = Address((broker().address,))
-    made = World(name or new_name(), address, store or memory(), parked or MemoryParkedStore(), formats)
+    kept = parked or MemoryParkedStore()
+    made = World(name or new_name(), address, store or memory(), kept, formats=formats, traces=traces)
     await make_topics(address, made.cluster.topics, partitions=2, replicas=1)
     try:
         async with made.service:

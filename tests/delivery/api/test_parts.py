@@ -14,7 +14,7 @@ from amends.delivery.api.exposition import escaped
 from amends.delivery.api.logs import JsonLines, TextLines
 from amends.delivery.api.problem import Problem
 from amends.delivery.api.rates import MOST_CLIENTS, TELL_EVERY, Rates
-from amends.delivery.api.trace import trace_of
+from amends.wire.trace_parent import trace_of
 
 # --- descriptors -----------------------------------------------------------------------------------------------
 
@@ -110,7 +110,7 @@ def test_a_trace_stands_below_its_line_indented() -> None:
     first, *rest = TextLines().format(record).splitlines()
     assert first.endswith("ERROR x: broke")
     assert all(line.startswith("    ") and line.isprintable() for line in rest)
-    assert "ValueError" in json.loads(JsonLines().format(record))["trace"]
+    assert "ValueError" in json.loads(JsonLines().format(record))["exception"]
 
 
 # --- rates ---------------------------------------------------------------------------------------------------

@@ -72,6 +72,7 @@ class Requests:
             f"Amends-Direction: {command.direction}\r\n"
             f"Amends-Round: {command.round}\r\n"
             f"Amends-Attempt: {command.attempt}\r\n"
+            f"{_trace_lines(command)}"
             f"Content-Length: {length}\r\n\r\n"
         )
         # Half a surrogate pair raises here: replaced by something else, two ids would become one.
@@ -84,6 +85,14 @@ class Requests:
         if len(self._heads) < _MAX_HEADS:
             self._heads[name] = lines
         return lines
+
+
+def _trace_lines(command: SendCommand) -> str:
+    if command.trace is None:
+        return ""
+    trace = command.trace()
+    state = f"tracestate: {trace.state}\r\n" if trace.state else ""
+    return f"traceparent: {trace.parent}\r\n{state}"
 
 
 def _fixed_lines(host: str, headers: Mapping[str, str], callback_url: str | None) -> str:

@@ -42,6 +42,11 @@ def command_headers(
     }
     if reply_to is not None:
         named["ce_amendsreplyto"] = reply_to
+    if command.trace is not None:
+        trace = command.trace()
+        named["traceparent"] = trace.parent
+        if trace.state:
+            named["tracestate"] = trace.state
     return [
         *_FIXED,
         ("content-type", content_type),

@@ -74,6 +74,10 @@ class Call:
     door: Door
     cursors: Cursors
     handle: "Callable[[Call], Awaitable[web.StreamResponse]]"
+    route: str
+    """The route's path, with ``{name}`` for the parts that vary."""
+    about: str = ""
+    """The instance that a request turned out to be about."""
 
     @property
     def saga_id(self) -> str:

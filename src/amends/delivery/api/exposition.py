@@ -79,6 +79,7 @@ METRICS: Mapping[str, Metric] = {
     "amends_inbox_sent": Metric("gauge", "Triggers on their way to other processes."),
     "amends_inbox_received": Metric("gauge", "Triggers of other processes that are being decided."),
     "amends_inbox_parked_total": Metric("counter", "Rows of the inbox that were left to a person."),
+    "amends_spans_lost_total": Metric("counter", "Spans that could not be kept."),
     "amends_connections": Metric("gauge", "Open connections of clients."),
 }
 
@@ -173,6 +174,7 @@ def _of_engine(service: Service, gauges: Gauges) -> dict[str, list[str]]:
         "amends_inbox_sent": [_line("amends_inbox_sent", {}, gauges.sent)],
         "amends_inbox_received": [_line("amends_inbox_received", {}, gauges.received)],
         "amends_inbox_parked_total": [_line("amends_inbox_parked_total", {}, gauges.parked)],
+        "amends_spans_lost_total": [_line("amends_spans_lost_total", {}, gauges.spans_lost)],
     }
 
 

@@ -8,6 +8,7 @@ It does not: rotate, send, or choose what is worth a line.
 
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; a trace is a text in it."""
+    """One JSON object a line; what an exception says is a text in it."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -43,7 +44,7 @@ class JsonLines(logging.Formatter):
             **{name: escaped(str(value)) for name, value in _known(record).items()},
         }
         if record.exc_info:
-            line["trace"] = "\n".join(map(escaped, self.formatException(record.exc_info).splitlines()))
+            line["exception"] = "\n".join(map(escaped, self.formatException(record.exc_info).splitlines()))
         return msgspec.json.encode(line).decode()
 
 
@@ -56,6 +57,19 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
     root.setLevel(level.upper())
     # What a client did wrong is said once, by the door itself.
     logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))
+
+
+def carry_traces(find: Callable[[str], str]) -> None:
+    """Have lines about an instance carry its trace id as well, as far as `find` knows one by the saga id."""
+
+    def carry(record: logging.LogRecord) -> bool:
+        saga = getattr(record, "saga", "")
+        if saga and not getattr(record, "trace", ""):
+            record.trace = find(saga)
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(carry)
 
 
 def escaped(text: str) -> str:

@@ -29,12 +29,14 @@ from amends.application.service import Service
 from amends.bootstrap import Transport
 from amends.core.plan import Defaults
 from amends.definition import Saga
+from amends.delivery.api import logs
 from amends.delivery.api.call import Answer, Limits
 from amends.delivery.api.connections import Limits as ConnectionLimits, bound
 from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
 from amends.delivery.api.protections import protection
 from amends.delivery.api.server import Options, Server
+from amends.delivery.api.telemetry import traces
 from amends.delivery.registry import discovery
 from amends.delivery.stores import NotServed, parked, stores
 from amends.settings import Settings, SettingsInvalid
@@ -159,7 +161,9 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
             timeout=saga.step_timeout, retry=saga.retry.policy(), undo_retry=saga.undo_retry.policy()
         ),
         open_within=settings.database.start_timeout,
+        traces=traces(settings.telemetry),
     )
+    logs.carry_traces(orchestrator.trace_id)
     coming = bootstrap.incoming(orchestrator, cluster, parked(settings.database)) if cluster else None
     service = bootstrap.service(
         orchestrator,

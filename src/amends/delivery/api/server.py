@@ -20,6 +20,7 @@ from typing import NamedTuple
 import msgspec
 from aiohttp import web
 
+from amends.application.entry_spans import RequestSpan
 from amends.application.errors import AmendsError
 from amends.application.service import Service
 from amends.bootstrap import StoreError
@@ -36,8 +37,8 @@ from amends.delivery.api.problem import CONTENT_TYPE, Problem, phrase
 from amends.delivery.api.rates import Rates
 from amends.delivery.api.refusals import BROKEN, SOON, problem_of
 from amends.delivery.api.routes import Router, table
-from amends.delivery.api.trace import trace_of
 from amends.wire.excerpt import excerpt
+from amends.wire.trace_parent import trace_of
 
 REQUEST_ID = "Amends-Request-Id"
 HEADERS = {
@@ -48,6 +49,10 @@ HEADERS = {
     "Server": "amends",
 }
 
+CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+"""Requests that have a span of their own."""
+TRACE = "amends.trace"
+"""Under which a request carries its trace id."""
 NO_CURSORS = Cursors(b"")
 """For the routes that are open before there is a key; none of them has cursors."""
 
@@ -162,6 +167,18 @@ class Server:
             call = self._call(request, identity)
         except Problem as problem:
             return self._refused(request, problem, identity, "")
+        tracer = self._door.orchestrator.tracer
+        if tracer is None or request.method not in CHANGING:
+            return await self._handled(call, request, identity)
+        parent, state = (request.headers.get(name, "") for name in ("traceparent", "tracestate"))
+        with RequestSpan(tracer, request.method, call.route, parent=parent, state=state) as span:
+            request[TRACE] = span.trace_id
+            response = await self._handled(call, request, identity)
+            about = call.about or call.path.get("id", "")
+            span.answered(response.status, self._door.orchestrator.key_of(about))
+        return response
+
+    async def _handled(self, call: Call, request: web.BaseRequest, identity: str) -> web.StreamResponse:
         saga = call.path.get("id", "")
         try:
             return await call.handle(call)
@@ -195,6 +212,7 @@ class Server:
             door=self._door,
             cursors=self._cursors or NO_CURSORS,
             handle=route.handler,
+            route=route.path,
         )
 
     def _refused(
@@ -293,5 +311,5 @@ def _about(request: web.BaseRequest, identity: str, saga: str) -> dict[str, str]
     return {
         "request": identity,
         "saga": excerpt(saga),
-        "trace": trace_of(request.headers.get("traceparent", "")),
+        "trace": request.get(TRACE) or trace_of(request.headers.get("traceparent", "")),
     }

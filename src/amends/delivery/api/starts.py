@@ -36,6 +36,7 @@ async def start(call: Call) -> web.StreamResponse:
         saga_id=wanted.id if key is None else _id_of(key),
     )
     view = begun.view
+    call.about = view.id
     if pause := call.query.get("wait", 0):
         view = await _waited(call, view, pause)
     return render.saga(view, status=201 if begun.is_new else 200, located=True)

@@ -17,7 +17,17 @@ from typing import Final
 import msgspec
 
 from amends.application.orchestrator import Orchestrator
-from amends.bootstrap import EventStore, Transport, incoming, kafka, memory, memory_parked, postgres, sqlite
+from amends.bootstrap import (
+    EventStore,
+    Transport,
+    incoming,
+    kafka,
+    memory,
+    memory_parked,
+    postgres,
+    sqlite,
+    traces,
+)
 from amends.delivery.bench.places import StoreKind
 from amends.delivery.bench.workload import (
     PARTICIPANTS,
@@ -37,7 +47,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What to measure. `path` is the store's file or URL; `url` where participants answer over HTTP, `topics` where
     they do over Kafka, without both they are local. `first` is the number of the first order. With `own_ids` the
     orchestrator makes the ids of the sagas: so they are among those that its process drives, as far as several share a
-    store.
+    store. `traces` is where spans go of every saga; empty: none are made.
     """
 
     store: StoreKind
@@ -49,6 +59,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     topics: Topics | None = None
     first: int = 0
     own_ids: bool = False
+    traces: str = ""
 
     @property
     def warm_up(self) -> int:
@@ -105,6 +116,7 @@ def _orchestrator(task: Task, participants: Mapping[str, Transport]) -> Orchestr
         store=_store(task),
         participants=participants,
         most_live=max(10_000, task.concurrency),
+        traces=traces(task.traces) if task.traces else None,
     )
 
 

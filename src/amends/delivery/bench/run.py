@@ -18,7 +18,7 @@ import msgspec
 from amends.delivery.bench.counterpart import Counterpart
 from amends.delivery.bench.places import Place, Stored
 from amends.delivery.bench.point import READY, Measured, Task
-from amends.delivery.bench.processes import first_line
+from amends.delivery.bench.processes import LOOPBACK, first_line, serving
 from amends.delivery.bench.workload import ParticipantKind, Workload
 
 SAGAS: Final[dict[ParticipantKind, dict[int, int]]] = {
@@ -70,6 +70,8 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     """Records a second that the broker takes from one writer in full batches, in the same run; 0 without Kafka."""
     broker_out_per_s: float
     """Records a second that it gives to one reader. A saga needs six records written and read."""
+    with_traces: bool
+    """Whether every saga was traced, for a receiver in a process of its own."""
 
 
 def run(
@@ -79,13 +81,14 @@ def run(
     workloads: Iterable[Workload],
     concurrencies: Iterable[int],
     processes: int = 1,
+    with_traces: bool = False,
     sagas: int | None,
     progress: Callable[[str], None],
 ) -> list[Point]:
     """Measure every combination; `progress` is told what comes next."""
     points: list[Point] = []
     kind = participants.kind
-    with participants.serving():
+    with participants.serving(), _trace_receiver(wanted=with_traces) as traces:
         for workload in workloads:
             for concurrency in concurrencies:
                 progress(f"{place.kind}, {kind} participants, {workload}, concurrency {concurrency}")
@@ -95,6 +98,7 @@ def run(
                     workload=workload,
                     concurrency=concurrency,
                     sagas=sagas or _enough(kind, concurrency),
+                    traces=traces,
                 )
                 with participants.reached(task) as reached:
                     points.append(_point(place, participants, reached, processes))
@@ -106,6 +110,16 @@ def _enough(kind: ParticipantKind, concurrency: int) -> int:
     return next(
         (count for limit, count in sorted(enough.items()) if concurrency <= limit), max(enough.values())
     )
+
+
+@contextmanager
+def _trace_receiver(*, wanted: bool) -> Generator[str]:
+    """Run a receiver of spans, if that is wanted; its address, else nothing."""
+    if not wanted:
+        yield ""
+        return
+    with serving("trace_receiver") as port:
+        yield LOOPBACK + port
 
 
 def _point(place: Place, participants: Counterpart, task: Task, processes: int) -> Point:
@@ -139,6 +153,7 @@ def _point(place: Place, participants: Counterpart, task: Task, processes: int) 
         bare_ratio=_ratio(rate, beside.bare),
         broker_in_per_s=round(beside.broker_in, 1),
         broker_out_per_s=round(beside.broker_out, 1),
+        with_traces=bool(task.traces),
     )
 
 

@@ -81,6 +81,7 @@ def bench(
     requests: Annotated[
         bool, typer.Option("--requests", help="Measure starts over HTTP instead, beside the bare library.")
     ] = False,
+    with_traces: Annotated[bool, typer.Option("--traces", help="Trace every saga, for a receiver.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document: a list of points.")] = False,
 ) -> int:
     """Measure order fulfilment beside the limit of the same disk."""
@@ -105,6 +106,7 @@ def bench(
             workloads=[workload.value] if workload else list(WORKLOADS),
             concurrencies=OVER_KAFKA if each.kind == "kafka" and concurrency is None else concurrencies,
             processes=processes,
+            with_traces=with_traces,
             sagas=count,
             progress=_say,
         )

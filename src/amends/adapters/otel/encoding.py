@@ -1,0 +1,132 @@
+"""Spans as OTLP says them: the protobuf messages of `opentelemetry-proto` 1, written directly.
+
+Rules
+- A span is a few fields, always in the same order, and what spans of one form share is written once. So one costs about
+  1.5 µs; the SDK's exporter takes 40 (decision 0031). The tests read what is written here with `opentelemetry-proto`.
+- Only what is written is known: nothing is ever read here.
+It does not: send.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from struct import Struct
+from typing import Final
+
+from amends.ports.telemetry import Attributes, Link, Note, Span, SpanForm, SpanKind
+
+MOST_FORMS: Final = 4_096
+
+_KINDS: Final[Mapping[SpanKind, int]] = {"internal": 1, "server": 2, "client": 3, "consumer": 5}
+_FAILED: Final = b"\x18\x02"
+"""Field 3 of a status: error."""
+_HEAD: Final = Struct("<2s16s2s8sBQBQ").pack
+"""Fields 1, 2, 7 and 8 of a span: trace id, span id, begin and end."""
+ATTRIBUTE: Final = b"\x4a"
+"""Field 9 of a span."""
+_INSTANT: Final = Struct("<BQ").pack
+_VARINTS: Final = tuple(bytes((number,)) for number in range(128))
+
+
+def _varint(number: int) -> bytes:
+    if 0 <= number < 128:  # noqa: PLR2004  what fits into seven bits
+        return _VARINTS[number]
+    number &= (1 << 64) - 1
+    written = bytearray()
+    while number > 0x7F:  # noqa: PLR2004  as above
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
+def _field(tag: bytes, content: bytes) -> bytes:
+    """Return a field that has a length: bytes, a text, a message."""
+    return tag + _varint(len(content)) + content
+
+
+def _text(value: str) -> bytes:
+    """Return a text as UTF-8; half a surrogate pair is replaced."""
+    return value.encode(errors="replace")
+
+
+@lru_cache(maxsize=MOST_FORMS)
+def _key(name: str) -> bytes:
+    """Return the first field of a `KeyValue`."""
+    return _field(b"\x0a", _text(name))
+
+
+def _pairs(tag: bytes, attributes: Attributes) -> bytes:
+    """Return a field for each attribute: a `KeyValue`."""
+    written: list[bytes] = []
+    for name, value in attributes:
+        key = _key(name)
+        if isinstance(value, str):
+            text = _text(value)
+            size = _varint(len(text))
+            content = b"%b\x12%b\x0a%b%b" % (key, _varint(1 + len(size) + len(text)), size, text)
+        else:
+            number = _varint(value)
+            content = b"%b\x12%b\x18%b" % (key, _varint(1 + len(number)), number)
+        written.append(b"%b%b%b" % (tag, _varint(len(content)), content))
+    return written[0] if len(written) == 1 else b"".join(written)
+
+
+@lru_cache(maxsize=1_024)
+def _one(attributes: Attributes) -> bytes:
+    """Return the attributes of a span: the spans of one instance share them, and come soon after each other."""
+    return _pairs(ATTRIBUTE, attributes)
+
+
+class Encoder:
+    """Spans of one service."""
+
+    def __init__(self, resource: Mapping[str, str], *, scope: str, version: str) -> None:
+        """`resource` says which service it is, `scope` and `version` what makes its spans."""
+        described = _pairs(b"\x0a", tuple(resource.items()))
+        named = _field(b"\x0a", _text(scope)) + _field(b"\x12", _text(version))
+        self._resource = _field(b"\x0a", described)
+        self._scope = _field(b"\x0a", named)
+        self._forms: dict[SpanForm, bytes] = {}
+
+    def body(self, spans: Iterable[bytes]) -> bytes:
+        """Return the body of a request with `spans`, each as `span` returned it."""
+        told = self._scope + b"".join(spans)
+        return _field(b"\x0a", self._resource + _field(b"\x12", told))
+
+    def span(self, span: Span) -> bytes:
+        """Return one span, as a field of what is sent."""
+        about = _one(span.attributes) if len(span.attributes) == 1 else _pairs(ATTRIBUTE, span.attributes)
+        form = self._forms.get(span.form) or self._form(span.form)
+        written = _HEAD(b"\x0a\x10", span.trace, b"\x12\x08", span.id, 0x39, span.began, 0x41, span.ended)
+        written = written + form + about
+        if span.parent:
+            written += b"\x22\x08" + span.parent
+        if span.state:
+            written += _field(b"\x1a", _text(span.state))
+        if span.failure is not None:
+            written += _field(b"\x7a", _field(b"\x12", _text(span.failure)) + _FAILED)
+        if span.notes or span.links:
+            written += b"".join([*_events(span.notes), *_links(span.links)])
+        return b"\x12" + _varint(len(written)) + written
+
+    def _form(self, form: SpanForm) -> bytes:
+        if len(self._forms) >= MOST_FORMS:
+            self._forms.clear()
+        kind = b"\x30" + _VARINTS[_KINDS[form.kind]]
+        made = _field(b"\x2a", _text(form.name)) + kind + _pairs(ATTRIBUTE, form.attributes)
+        self._forms[form] = made
+        return made
+
+
+def _events(notes: Sequence[Note]) -> list[bytes]:
+    return [
+        _field(
+            b"\x5a",
+            _INSTANT(0x09, note.at) + _field(b"\x12", _text(note.name)) + _pairs(b"\x1a", note.attributes),
+        )
+        for note in notes
+    ]
+
+
+def _links(links: Sequence[Link]) -> list[bytes]:
+    return [_field(b"\x6a", _field(b"\x0a", link.trace) + _field(b"\x12", link.span)) for link in links]

@@ -1,0 +1,101 @@
+"""The words that spans are told in: names, attributes, and which events are worth a note.
+
+Rules: attributes begin with `amends.`; a step's name goes without the keys of its items, which are in `amends.step`.
+Forms are kept, so that the same words are the same object.
+It does not: know instances.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from amends.core import event as e
+from amends.core.effect import Direction
+from amends.ports.telemetry import Attributes, SpanForm
+
+MOST_FORMS: Final = 4_096
+
+_KEYS: Final = re.compile(r"\[[^\]]*\]")
+QUIET: Final = frozenset(
+    {
+        e.SagaStarted,
+        e.CommandIssued,
+        e.AttemptStarted,
+        e.AttemptFailed,
+        e.ReplyRecorded,
+        e.DataMerged,
+        e.BranchChosen,
+        e.ItemsExpanded,
+        e.NodeCompleted,
+        e.SagaCompleted,
+        e.SagaCompensated,
+        e.SagaAbandoned,
+    }
+)
+"""What has a span of its own, or says nothing in a trace."""
+
+
+AttemptWords: TypeAlias = tuple[str, str, Direction, int, int, str, str]
+"""What is told of an attempt: the saga, the step's path, the direction, the round, the number, the participant, and the
+outcome (`succeeded`, `refused`, `unconfirmed` or `failed`). A plain tuple, because one is made for every attempt.
+"""
+_NAMES: Final = ("saga", "step", "direction", "round", "attempt", "participant", "outcome")
+
+_ATTEMPTS: Final[dict[AttemptWords, tuple[SpanForm, Attributes]]] = {}
+
+
+def attempt_form(words: AttemptWords) -> tuple[SpanForm, Attributes]:
+    """Return the form of an attempt's span, and what it says besides."""
+    found = _ATTEMPTS.get(words)
+    if found is not None:
+        return found
+    saga, step, direction = words[:3]
+    if "[" in step:
+        # An item's key is its own: its form is that of all items.
+        form, _none = attempt_form((saga, _KEYS.sub("", step), *words[2:]))
+        return form, (("amends.item", step),)
+    attributes = [(f"amends.{name}", value) for name, value in zip(_NAMES, words, strict=True) if value != ""]
+    name = step if direction == "do" else f"{step} undo"
+    if len(_ATTEMPTS) >= MOST_FORMS:
+        _ATTEMPTS.clear()
+    made = _ATTEMPTS[words] = SpanForm(name, "client", tuple(attributes)), ()
+    return made
+
+
+@lru_cache(maxsize=MOST_FORMS)
+def saga_form(saga: str, version: int, status: str, *, is_reopened: bool) -> SpanForm:
+    """Return the form of an instance's span."""
+    attributes = (("amends.saga", saga), ("amends.version", version), ("amends.status", status))
+    return SpanForm(f"{saga} reopened" if is_reopened else saga, "internal", attributes)
+
+
+@lru_cache(maxsize=MOST_FORMS)
+def request_form(method: str, route: str, status: int) -> SpanForm:
+    """Return the form of a request's span."""
+    attributes = (
+        ("http.request.method", method),
+        ("http.route", route),
+        ("http.response.status_code", status),
+    )
+    return SpanForm(f"{method} {route}", "server", attributes)
+
+
+@lru_cache(maxsize=MOST_FORMS)
+def listener_form(topic: str, outcome: str) -> SpanForm:
+    """Return the form of the span of a record that came in."""
+    attributes = (
+        ("messaging.system", "kafka"),
+        ("messaging.operation.type", "process"),
+        ("messaging.destination.name", topic),
+        ("amends.outcome", outcome),
+    )
+    return SpanForm(f"process {topic}", "consumer", attributes)
+
+
+def note_of(event: e.AnyEvent) -> tuple[str, str] | None:
+    """Return the name of an event and the path that it is about; None when it is not worth a note."""
+    kind = type(event)
+    if kind in QUIET:
+        return None
+    path = getattr(event, "step", None) or getattr(event, "path", None) or ""
+    return kind.__name__, path
