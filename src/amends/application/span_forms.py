@@ -54,11 +54,13 @@ def attempt_form(words: AttemptWords) -> tuple[SpanForm, Attributes]:
         # An item's key is its own: its form is that of all items.
         form, _none = attempt_form((saga, _KEYS.sub("", step), *words[2:]))
         return form, (("amends.item", step),)
-    attributes = [(f"amends.{name}", value) for name, value in zip(_NAMES, words, strict=True) if value != ""]
+    named: Attributes = tuple(
+        (f"amends.{name}", value) for name, value in zip(_NAMES, words, strict=True) if value != ""
+    )
     name = step if direction == "do" else f"{step} undo"
     if len(_ATTEMPTS) >= MOST_FORMS:
         _ATTEMPTS.clear()
-    made = _ATTEMPTS[words] = SpanForm(name, "client", tuple(attributes)), ()
+    made = _ATTEMPTS[words] = SpanForm(name, "client", named), ()
     return made
 
 
