@@ -13,9 +13,10 @@ It does not: consume, read records (an adapter's function does), or decide what 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from amends.application.errors import (
@@ -30,9 +31,9 @@ from amends.application.errors import (
     SagaUnknown,
 )
 from amends.application.follower import Followed, Listener
-from amends.application.late_replies import record_event, record_reply
+from amends.application.late_replies import record_event, record_reply, record_soon
 from amends.application.orchestrator import Orchestrator
-from amends.ports import Clock, StoreError
+from amends.ports import Clock, StoreError, Verdict
 from amends.ports.intake import (
     Content,
     EventCame,
@@ -136,6 +137,25 @@ class Arrivals:
         outcome = await self._taken(record)
         self._outcomes[record.topic, outcome] += 1
         return outcome
+
+    def take_soon(self, record: Record, told: Callable[[Outcome | None], None]) -> bool:
+        """Bring a reply to an instance of this process, which nearly all are, and call back when it is durable.
+
+        False: it is not that simple, use `take`. `told` hears None when nothing became of it: use `take` as well.
+        """
+        content = self._read(record)
+        if type(content) is not ReplyCame or content.reply.namespace != self._orchestrator.namespace:
+            return False
+
+        heard = partial(self._heard, record.topic, told)
+        return record_soon(self._orchestrator.engine.entrance, content.reply, heard)
+
+    def _heard(self, topic: str, told: Callable[[Outcome | None], None], verdict: Verdict | None) -> None:
+        if verdict is None or verdict == "unknown":
+            told(None)
+        else:
+            self._outcomes[topic, verdict] += 1
+            told(verdict)
 
     async def _taken(self, record: Record) -> Outcome:
         try:

@@ -22,7 +22,7 @@ from amends.application.projector import Projector
 from amends.application.queries import Queries
 from amends.application.retention import Retention
 from amends.ports import SHARDS, Archive, ReadModel, RetainedStore, SharedStore
-from amends.ports.intake import Intake
+from amends.ports.intake import Intake, Quick
 
 POLL = 0.2
 """Seconds after which it is looked for what other processes committed."""
@@ -71,6 +71,13 @@ class Incoming(NamedTuple):
 
     intake: Intake
     arrivals: Arrivals
+
+    async def begin(self) -> None:
+        """Begin to take what comes in."""
+        intake, arrivals = self
+        if isinstance(intake, Quick):
+            intake.offer(arrivals.take_soon)
+        await intake.start(arrivals.take)
 
 
 class Service:
@@ -232,7 +239,7 @@ class Service:
                 self._retention.start(self._retained.interval)
             if self._incoming is not None:
                 stack.push_async_callback(self._incoming.intake.stop)
-                await self._incoming.intake.start(self._incoming.arrivals.take)
+                await self._incoming.begin()
             self._opened = stack.pop_all()
         return self
 

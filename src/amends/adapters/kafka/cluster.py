@@ -16,7 +16,7 @@ from amends.adapters.kafka.intake import KafkaIntake
 from amends.adapters.kafka.replies import read_reply
 from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, KafkaSender, told
 from amends.adapters.kafka.transport import KafkaTransport
-from amends.ports.intake import Content, Foreign, Read, Record, Take
+from amends.ports.intake import Content, Foreign, Read, Record, Take, TakeSoon
 from amends.ports.transport import Transport
 from amends.wire.topics import TopicBindings
 
@@ -88,6 +88,10 @@ class KafkaCluster:
         """Return what a record says, by the topic that it came on."""
         reader = self._read.get(record.topic)
         return Foreign() if reader is None else reader(record)
+
+    def offer(self, soon: TakeSoon) -> None:
+        """Offer each record to `soon` first."""
+        self._intake.offer(soon)
 
     async def start(self, take: Take) -> None:
         """Begin to hand over records."""
