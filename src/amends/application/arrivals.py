@@ -143,7 +143,10 @@ class Arrivals:
 
         False: it is not that simple, use `take`. `told` hears None when nothing became of it: use `take` as well.
         """
-        content = self._read(record)
+        try:
+            content = self._read(record)
+        except Exception:  # noqa: BLE001  `take` parks it
+            return False
         if type(content) is not ReplyCame or content.reply.namespace != self._orchestrator.namespace:
             return False
 

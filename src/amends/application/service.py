@@ -22,7 +22,7 @@ from amends.application.projector import Projector
 from amends.application.queries import Queries
 from amends.application.retention import Retention
 from amends.ports import SHARDS, Archive, ReadModel, RetainedStore, SharedStore
-from amends.ports.intake import Intake, Quick
+from amends.ports.intake import Behind, Intake, Quick
 
 POLL = 0.2
 """Seconds after which it is looked for what other processes committed."""
@@ -45,6 +45,8 @@ class Gauges(NamedTuple):
     is_ready: bool
     troubles: dict[str, str]
     """What keeps records from being read or written just now, by the name of the way."""
+    behind: dict[tuple[str, int], int]
+    """How many records are still to be taken, by topic and partition, of what this process reads."""
     members: int
     """Processes that share the store, this one among them."""
     shards: int
@@ -205,12 +207,18 @@ class Service:
             lag={listener.name: self._follower.lag(listener) for listener in self._listeners},
             is_ready=self.is_ready,
             troubles=self.troubles,
+            behind=self._behind(),
             members=sharing.leases.members if sharing else 1,
             shards=len(engine.shards.held) if sharing else SHARDS,
             sent=sharing.sender.waiting if sharing else 0,
             received=sharing.receiver.in_hand if sharing else 0,
             parked=sharing.receiver.parked if sharing else 0,
         )
+
+    def _behind(self) -> dict[tuple[str, int], int]:
+        if self._incoming is None or not isinstance(self._incoming.intake, Behind):
+            return {}
+        return dict(self._incoming.intake.behind)
 
     async def __aenter__(self) -> Self:
         """Open the orchestrator, then what looks on.

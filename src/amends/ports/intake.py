@@ -10,7 +10,7 @@ Rules
 It does not: decide, or know whether anybody waits for what a record says.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -114,4 +114,14 @@ class Quick(Protocol):
 
     def offer(self, soon: TakeSoon) -> None:
         """Offer each record to `soon` first; to be said before `start`."""
+        ...
+
+
+@runtime_checkable
+class Behind(Protocol):
+    """What an intake has besides when it knows how much is still to come."""
+
+    @property
+    def behind(self) -> Mapping[tuple[str, int], int]:
+        """How many records are still to be taken, by topic and partition, of what this process reads; a moment old."""
         ...

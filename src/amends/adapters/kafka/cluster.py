@@ -84,6 +84,11 @@ class KafkaCluster:
         """How often partitions came or went."""
         return self._intake.rebalances
 
+    @property
+    def behind(self) -> Mapping[tuple[str, int], int]:
+        """How many records are still to be taken, by topic and partition, of what this process reads."""
+        return self._intake.behind
+
     def read(self, record: Record) -> Content:
         """Return what a record says, by the topic that it came on."""
         reader = self._read.get(record.topic)

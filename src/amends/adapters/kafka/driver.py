@@ -217,6 +217,19 @@ async def fetch(reader: Consumer, *, most: int, within: float) -> Mapping[Partit
     }
 
 
+async def to_come(reader: Consumer, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+    """Return how many records the broker has of each partition that were not fetched yet."""
+    if not partitions:
+        return {}
+    client: Any = reader
+    places = [_driver.TopicPartition(*partition) for partition in partitions]
+    ends = await client.end_offsets(places)
+    return {
+        Partition(place.topic, place.partition): max(0, end - await client.position(place))
+        for place, end in ends.items()
+    }
+
+
 def pause(reader: Consumer, partition: Partition) -> None:
     """Fetch nothing more of a partition."""
     client: Any = reader

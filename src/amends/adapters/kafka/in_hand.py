@@ -88,6 +88,11 @@ class InHand:
         self._all_taken: asyncio.Future[None] | None = None
         self._is_over = False
 
+    @property
+    def count(self) -> int:
+        """How many records were fetched and are not taken yet."""
+        return self._count
+
     def take(self, records: Sequence[Record]) -> None:
         """Have records taken that came together."""
         batch = _Batch(records)

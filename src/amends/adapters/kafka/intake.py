@@ -13,7 +13,7 @@ It does not: read records, or decide what becomes of them.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from amends.adapters.kafka import driver
@@ -25,6 +25,8 @@ BATCH = 500
 """Records that are fetched at a time."""
 LOOK = 1.0
 """Seconds that the driver is given to find something."""
+MEASURE = 2.0
+"""Seconds between two questions to the broker how much there is."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class KafkaIntake:
         self._trouble = Trouble(f"reading from {', '.join(address.servers)}")
         self._running: asyncio.Task[None] | None = None
         self._soon: TakeSoon | None = None
+        self._reading: _Reading | None = None
         self.rebalances = 0
         """How often partitions came or went."""
 
@@ -61,6 +64,16 @@ class KafkaIntake:
     def trouble(self) -> str:
         """What keeps records from coming in just now; empty when nothing does."""
         return self._trouble.text
+
+    @property
+    def behind(self) -> Mapping[tuple[str, int], int]:
+        """How many records are still to be taken, by topic and partition, of what this member reads; a moment old."""
+        return {} if self._reading is None else self._reading.behind
+
+    @property
+    def in_hand(self) -> int:
+        """How many records were fetched and are not taken yet."""
+        return 0 if self._reading is None else self._reading.in_hand
 
     def offer(self, soon: TakeSoon) -> None:
         """Offer each record to `soon` first."""
@@ -86,6 +99,7 @@ class KafkaIntake:
                 self._address, group=self._group, session=self._session, member=self._member
             )
             reading = _Reading(consumer, take, self._soon, trouble=self._trouble, on_change=self._changed)
+            self._reading = reading
             try:
                 await reading.run(self._topics)
             except Exception as error:  # noqa: BLE001  whatever it is, records must come in again
@@ -122,23 +136,30 @@ class _Reading:
         self._offsets = Offsets(self._consumer, self._fail)
         self._is_ending = False
         self.was_well = False
+        self.behind: Mapping[tuple[str, int], int] = {}
+
+    @property
+    def in_hand(self) -> int:
+        """How many records of all partitions are not taken yet."""
+        return sum(each.count for each in self._partitions.values())
 
     async def run(self, topics: Sequence[str]) -> None:
         """Read until something is wrong, and raise it."""
         driver.subscribe(self._consumer, topics, assigned=self._assigned, revoked=self._revoked)
-        reading: asyncio.Task[None] | None = None
+        tasks: list[asyncio.Task[None]] = []
         try:
             await self._consumer.start()
-            reading = asyncio.create_task(self._read(), name="amends-intake-read")
+            tasks.append(asyncio.create_task(self._read(), name="amends-intake-read"))
+            tasks.append(asyncio.create_task(self._measure(), name="amends-intake-measure"))
             await self._failed
         finally:
-            await asyncio.shield(self._end(reading))
+            await asyncio.shield(self._end(tasks))
 
-    async def _end(self, reading: "asyncio.Task[None] | None") -> None:
+    async def _end(self, tasks: "Sequence[asyncio.Task[None]]") -> None:
         self._is_ending = True
-        if reading is not None:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._let_go(list(self._partitions))
         await self._offsets.flush()
         with suppress(*driver.DRIVER_ERRORS):
@@ -155,6 +176,18 @@ class _Reading:
                 await asyncio.sleep(0)
         except Exception as error:  # noqa: BLE001  the whole reading ends with it, and begins anew
             self._fail(error)
+
+    async def _measure(self) -> None:
+        """Look from time to time how much there is to do; it is only looked at."""
+        while True:
+            with suppress(*driver.DRIVER_ERRORS):
+                to_come = await driver.to_come(self._consumer, list(self._partitions))
+                self.behind = {
+                    (place.topic, place.partition): number + self._partitions[place].count
+                    for place, number in to_come.items()
+                    if place in self._partitions
+                }
+            await asyncio.sleep(MEASURE)
 
     def _fail(self, error: BaseException) -> None:
         # What breaks while it ends is nobody's business any more.
