@@ -221,12 +221,48 @@ async def test_what_waits_is_found_again_after_a_restart(store: EventStore, shop
         world.amends, read=world.feed.read, parked=world.arrivals.parked, clock=world.clock, most_waiting=2
     )
     await again.open()
-    assert await again.expire() == 0
+    assert await again.refresh() == 0
     world.clock.advance(timedelta(hours=1))
-    assert await again.expire() == 1
+    assert await again.refresh() == 1
     (parked,) = await again.parked.find()
     assert (parked.state, parked.by, parked.code) == ("parked", "amends", "no-saga")
     await again.close()
+
+
+async def test_what_another_process_put_there_is_brought_once_it_is_known(world: World) -> None:
+    other = Arrivals(world.amends, read=world.feed.read, parked=world.arrivals.parked, clock=world.clock)
+    early, late = world.feed.record(reply("reserve")), world.feed.record(reply(saga_id="o-2"))
+    assert [await other.take(record) for record in (early, late)] == ["waiting", "waiting"]
+    # The other one is gone; this one follows the log, and does not know that something waits.
+    await world.amends.start(FULFIL, Order(), saga_id="o-1")
+    await world.service.follower.taken(world.arrivals.beginnings, await world.amends.store.log_end())
+    assert await world.parked() == [("waiting", "no-saga")] * 2
+    assert await world.arrivals.refresh() == 0
+    assert await world.parked() == [("replayed", "no-saga"), ("waiting", "no-saga")]
+    assert world.bank.sent[0].name == "pay"
+    # What is known by now is brought as soon as its instance begins.
+    await world.amends.start(FULFIL, Order(), saga_id="o-2")
+    await world.service.follower.taken(world.arrivals.beginnings, await world.amends.store.log_end())
+    assert await world.parked() == [("replayed", "no-saga")] * 2
+
+
+async def test_what_somebody_else_settled_takes_no_place(world: World) -> None:
+    came = [await world.feed.say(reply(saga_id=f"later-{number}")) for number in range(2)]
+    assert came == ["waiting", "waiting"]
+    for each in await world.arrivals.parked.find():
+        await world.arrivals.parked.settle(each.id, "discarded", by="kim", note="", at=world.clock.now())
+    assert await world.feed.say(reply(saga_id="later-3")) == "parked", "it is not known here yet"
+    await world.arrivals.refresh()
+    assert await world.feed.say(reply(saga_id="later-4")) == "waiting"
+
+
+async def test_a_record_that_can_no_longer_be_read_stands_in_nobodys_way(world: World) -> None:
+    record = world.feed.record(reply("reserve"))
+    assert await world.feed.give(record) == "waiting"
+    del world.feed.contents[record.offset]
+    await world.amends.start(FULFIL, Order(), saga_id="o-1")
+    await world.service.follower.taken(world.arrivals.beginnings, await world.amends.store.log_end())
+    assert await world.parked() == [("parked", "defect")]
 
 
 async def test_how_many_wait_is_bounded(world: World) -> None:

@@ -7,13 +7,16 @@ import pytest
 from amends import Orchestrator
 from amends.adapters.memory.parked import MemoryParkedStore
 from amends.adapters.postgres import Address, PostgresEventStore
+from amends.adapters.postgres.parked import PostgresParkedStore
+from amends.application import arrivals
 from amends.application.arrivals import Arrivals
 from amends.application.orchestrator import SystemClock
 from amends.application.service import Incoming, Service
 from amends.core.outcome import Refused, Succeeded
 from amends.ports.intake import Content, EventCame, Outcome, StartCame
+from amends.ports.parked import Parked, ParkedStore
 from tests.adapters.postgres import storage
-from tests.application.engine_world import events_of, until
+from tests.application.engine_world import PATIENCE, events_of, until
 from tests.application.shop import FULFIL, SAGAS, Order, Shop
 from tests.application.test_arrivals import Feeding, Silent, reply
 from tests.sharing.fleet import LEASE, id_at, shares, sharing
@@ -28,13 +31,19 @@ def address() -> Address:
 class Taking:
     """A member that takes records."""
 
-    def __init__(self, address: Address, store: PostgresEventStore | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        store: PostgresEventStore | None = None,
+        *,
+        parked: ParkedStore | None = None,
+    ) -> None:
         self.feed, self.silent = Feeding(), Silent()
         participants = {**Shop().bindings(), "stock": self.silent}
         store = store or PostgresEventStore(address, lease=LEASE)
         self.amends = Orchestrator(sagas=SAGAS, store=store, participants=participants)
         self.arrivals = Arrivals(
-            self.amends, read=self.feed.read, parked=MemoryParkedStore(), clock=SystemClock()
+            self.amends, read=self.feed.read, parked=parked or MemoryParkedStore(), clock=SystemClock()
         )
         self.service = Service(self.amends, incoming=Incoming(self.feed, self.arrivals))
 
@@ -81,3 +90,30 @@ async def test_a_record_is_not_let_go_before_its_holder_has_stored_what_follows(
         hanging.gate.set()
         assert await taken == "recorded"
         assert "ReplyRecorded" in await events_of(here.amends.store, far)
+
+
+async def test_what_waits_outlives_the_process_that_took_it(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "LOOK", 0.05)
+    left = Taking(address, parked=PostgresParkedStore(address))
+    async with left.service:
+        gone = Taking(address, parked=PostgresParkedStore(address))
+        gone.feed.contents = left.feed.contents
+        async with gone.service:
+            record = gone.feed.record(reply("reserve", saga_id="o-1"))
+            assert await gone.arrivals.take(record) == "waiting"
+        # The one that is left ran all the while; now it makes the instance.
+        await left.amends.start(FULFIL, Order(), saga_id="o-1")
+        brought = await settled(left.arrivals)
+        assert (brought.state, brought.by, brought.record) == ("replayed", "amends", record)
+        assert "ReplyRecorded" in await events_of(left.amends.store, "o-1")
+
+
+async def settled(at: Arrivals) -> Parked:
+    """Wait until the one record does not wait any more."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            (found,) = await at.parked.find()
+            if found.state != "waiting":
+                return found

@@ -6,6 +6,8 @@ Rules
   no record blocks those behind it.
 - A record for an instance that is not there *yet* waits among the parked, up to a time and a number, and is brought as
   soon as the log shows that the instance began. After that time a person decides.
+- The parked store knows what waits; what this process remembers is refreshed from it, so that what another process put
+  there, and did not live to bring, is brought by those that are left.
 - A parked record can be replayed: it is read again, by the rules of now, and goes the same way as when it came.
 It does not: consume, read records (an adapter's function does), or decide what a reply leads to.
 """
@@ -13,7 +15,7 @@ It does not: consume, read records (an adapter's function does), or decide what 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -58,7 +60,7 @@ WAITS: Final = timedelta(hours=1)
 MOST_WAITING: Final = 10_000
 NO_SAGA: Final = "no-saga"
 LOOK: Final = 5.0
-"""Seconds between two looks at what has waited for too long."""
+"""Seconds between two looks at what waits."""
 PAGE: Final = 500
 
 
@@ -113,11 +115,8 @@ class Arrivals:
     async def open(self) -> None:
         """Open the parked records and find those that wait."""
         await self._parked.open()
-        after = 0
-        while page := await self._parked.find(states=("waiting",), after=after, limit=PAGE):
-            for each in page:
-                self._waiting.setdefault(each.saga_id, set()).add(each.id)
-            after = page[-1].number
+        async for each in self._all_waiting():
+            self._waiting.setdefault(each.saga_id, set()).add(each.id)
         self._watch = asyncio.create_task(self._watch_time(), name="amends-arrivals")
 
     async def close(self) -> None:
@@ -162,17 +161,18 @@ class Arrivals:
 
     async def _taken(self, record: Record) -> Outcome:
         try:
-            return await self._bring(self._content(record))
-        except PASSING:
-            raise
+            return await self._bring_or_blame(record)
         except _Nobody as nobody:
             return await self._park(record, nobody)
+
+    async def _bring_or_blame(self, record: Record) -> Outcome:
+        try:
+            return await self._bring(self._read(record))
+        except (*PASSING, _Nobody):
+            raise
         except Exception as error:  # whatever it is, it must not block the records behind it
             log.exception("a record of %s cannot be taken", record.topic)
-            return await self._park(record, _Nobody("defect", f"{type(error).__name__}: {error}"[:200]))
-
-    def _content(self, record: Record) -> Content:
-        return self._read(record)
+            raise _Nobody("defect", f"{type(error).__name__}: {error}"[:200]) from error
 
     async def _bring(self, content: Content) -> Outcome:
         match content:
@@ -284,15 +284,16 @@ class Arrivals:
         """Read a parked record once more, and settle it by what it comes to now."""
         now = self._clock.now()
         try:
-            outcome = await self._bring(self._content(found.record))
+            outcome = await self._bring_or_blame(found.record)
         except _Nobody as nobody:
             if found.state == "waiting" or nobody.code != found.code:
                 await self._parked.settle(
                     found.id, "parked", by=by, note=f"{note}; {nobody}", at=now, code=nobody.code
                 )
             return "parked"
-        await self._parked.settle(found.id, "replayed", by=by, note=note, at=now)
-        self._outcomes[found.record.topic, outcome] += 1
+        # Another process may have brought it at the same moment: it counts once.
+        if await self._parked.settle(found.id, "replayed", by=by, note=note, at=now):
+            self._outcomes[found.record.topic, outcome] += 1
         return outcome
 
     # --- what people do ---
@@ -313,7 +314,7 @@ class Arrivals:
         """
         found = await self._open_one(wanted)
         await self._parked.settle(found.id, "discarded", by=by, note=reason, at=self._clock.now())
-        self._waiting.get(found.saga_id, set()).discard(found.id)
+        self._forget({found.id})
 
     async def _open_one(self, wanted: str) -> Parked:
         found = await self._parked.get(wanted)
@@ -325,24 +326,54 @@ class Arrivals:
 
     # --- time ---
 
-    async def expire(self) -> int:
-        """Hand what has waited for too long to a person; return how many."""
-        now, after, expired = self._clock.now(), 0, 0
-        while page := await self._parked.find(states=("waiting",), after=after, limit=PAGE):
-            for each in page:
-                if each.until is None or each.until <= now:
-                    note = "no instance of this id began in time"
-                    expired += await self._parked.settle(each.id, "parked", by="amends", note=note, at=now)
-                    self._waiting.pop(each.saga_id, None)
-            after = page[-1].number
+    async def refresh(self) -> int:
+        """Hold what is remembered against the parked store; return how many have waited for too long.
+
+        Those go to a person. What this process did not know of, another one put there: it is looked whether its
+        instance is there by now, and waited for otherwise.
+
+        Raises:
+            StoreError, NotRunning, Overloaded: not all was looked at; the next time does it.
+        """
+        now, expired = self._clock.now(), 0
+        before, found = {each for ids in self._waiting.values() for each in ids}, set[str]()
+        news: dict[str, None] = {}
+        async for each in self._all_waiting():
+            if each.until is None or each.until <= now:
+                note = "no instance of this id began in time"
+                expired += await self._parked.settle(each.id, "parked", by="amends", note=note, at=now)
+                continue
+            found.add(each.id)
+            if each.id not in before:
+                self._waiting.setdefault(each.saga_id, set()).add(each.id)
+                news[each.saga_id] = None
+        self._forget(before - found)
+        for saga_id in news:
+            await self._is_there(saga_id)
         return expired
+
+    async def _all_waiting(self) -> AsyncIterator[Parked]:
+        after = 0
+        namespace = self._orchestrator.namespace
+        while page := await self._parked.find(
+            states=("waiting",), namespace=namespace, after=after, limit=PAGE
+        ):
+            for each in page:
+                yield each
+            after = page[-1].number
+
+    def _forget(self, settled: Collection[str]) -> None:
+        """Let go of what does not wait any more, whoever settled it."""
+        if not settled:
+            return
+        left = {saga_id: ids.difference(settled) for saga_id, ids in self._waiting.items()}
+        self._waiting = {saga_id: ids for saga_id, ids in left.items() if ids}
 
     async def _watch_time(self) -> None:
         while True:
             await asyncio.sleep(LOOK)
-            if self._waiting:
-                with suppress(StoreError):
-                    await self.expire()
+            with suppress(*PASSING):
+                await self.refresh()
 
 
 class _Beginnings:

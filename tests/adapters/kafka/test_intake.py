@@ -117,9 +117,11 @@ async def test_a_partition_whose_records_wait_is_read_on_no_further_than_a_limit
     desk = Desk(quick=True)
     more = MOST + 4 * BATCH
     async with reading(desk, records=more) as (intake, name, _address):
-        await until(lambda: intake.behind == {(name, 0): more})
-        in_hand = intake.in_hand
-        assert MOST <= in_hand < MOST + BATCH
+        await until(lambda: intake.in_hand >= MOST)
+        looked = intake.behind
+        await until(lambda: intake.behind is not looked)
+        assert intake.behind == {(name, 0): more}
+        assert MOST <= intake.in_hand < MOST + BATCH
         desk.let_go()
         await until(lambda: desk.taken == more)
         await until(lambda: intake.behind == {(name, 0): 0})
