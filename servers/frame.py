@@ -331,16 +331,17 @@ def _last_lines(log: Path) -> str:
 
 def fetched(name: str, fetch: Callable[[Path], None]) -> Path:
     """Return the folder `name` of the cache, which `fetch` fills once; one that it did not finish is not kept."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with alone(CACHE):
-        place = CACHE / name
+    place = CACHE / name
+    locks = CACHE / "locks" / name
+    locks.mkdir(parents=True, exist_ok=True)
+    with alone(locks):
         if not place.exists():
             half = place.with_suffix(".half")
             shutil.rmtree(half, ignore_errors=True)
             half.mkdir()
             fetch(half)
             half.rename(place)
-        return place
+    return place
 
 
 def wheel(requirements: Path, pattern: str, *options: str) -> Path:

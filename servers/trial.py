@@ -35,6 +35,8 @@ def trial(deployment: "Deployment") -> None:
     if "redis" in deployment.servers:
         without_redis(deployment)
     take_over(deployment)
+    if "eureka" in deployment.servers:
+        registered(deployment)
     looked_on(deployment)
 
 
@@ -99,6 +101,21 @@ def take_over(deployment: "Deployment") -> None:
     deployment.begin(gone)
     deployment.healthy(gone)
     shares(deployment, {gone: 32, left: 32})
+
+
+def registered(deployment: "Deployment") -> None:
+    """Eureka knows both, also the one that was started again."""
+    url = f"{deployment.here.url('eureka', 8761)}/eureka/apps/ORCHESTRATOR-SERVICE"
+
+    def found() -> bool:
+        try:
+            return str(ask(url)).count("<status>UP</status>") == len(ORCHESTRATORS)
+        except OSError:
+            # It knows none.
+            return False
+
+    deployment.until(found, "both to be registered")
+    deployment.say("eureka: both orchestrators are registered")
 
 
 def looked_on(deployment: "Deployment") -> None:

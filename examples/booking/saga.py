@@ -27,6 +27,7 @@ Does not do: know prices, stock or accounts (the services do), talk to them (bin
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 from msgspec.structs import replace
@@ -97,7 +98,9 @@ class BookingData(msgspec.Struct, frozen=True, kw_only=True):
 # --- the booking existed before ------------------------------------------------------------------------------------
 
 
-def cancel(data: BookingData, rollback: Rollback[None]) -> Command[BookingCancelled]:
+def cancel(
+    data: BookingData, rollback: Rollback[None]
+) -> Annotated[Command[BookingCancelled], CancelBooking]:
     cause = rollback.cause
     cancelled = CancelBooking(booking_id=data.booking.booking_id, reason=cause.reason or cause.code)
     return Command("cancel-booking", cancelled)
@@ -120,12 +123,14 @@ def product_id(wanted: ProductWanted) -> str:
     return wanted.product_id
 
 
-def request(wanted: ProductWanted) -> Command[ProductReserved]:
+def request(wanted: ProductWanted) -> Annotated[Command[ProductReserved], RequestStock]:
     stock = RequestStock(booking_id=wanted.booking_id, product_id=wanted.product_id, quantity=wanted.quantity)
     return Command("request-stock", stock)
 
 
-def release(wanted: ProductWanted, rollback: Rollback[ProductReserved]) -> Command[StockReleased]:
+def release(
+    wanted: ProductWanted, rollback: Rollback[ProductReserved]
+) -> Annotated[Command[StockReleased], ReleaseStock]:
     known = rollback.reply.reservation_id if rollback.reply else None
     stock = ReleaseStock(booking_id=wanted.booking_id, product_id=wanted.product_id, reservation_id=known)
     return Command("release-stock", stock)
@@ -155,13 +160,15 @@ request_all_stock = each(products, request_stock, key=product_id, collect=all_re
 # --- payment -------------------------------------------------------------------------------------------------------
 
 
-def pay(data: BookingData) -> Command[PaymentCompleted]:
+def pay(data: BookingData) -> Annotated[Command[PaymentCompleted], RequestPayment]:
     booking = data.booking
     payment = RequestPayment(booking_id=booking.booking_id, account=booking.account, total=data.total)
     return Command("request-payment", payment)
 
 
-def refund(data: BookingData, rollback: Rollback[PaymentCompleted]) -> Command[PaymentRefunded]:
+def refund(
+    data: BookingData, rollback: Rollback[PaymentCompleted]
+) -> Annotated[Command[PaymentRefunded], RefundPayment]:
     known = rollback.reply.payment_id if rollback.reply else None
     payment = RefundPayment(booking_id=data.booking.booking_id, total=data.total, payment_id=known)
     return Command("refund-payment", payment)
@@ -181,7 +188,7 @@ request_payment = Step(
 # --- confirmation --------------------------------------------------------------------------------------------------
 
 
-def confirm(data: BookingData) -> Command[BookingConfirmed]:
+def confirm(data: BookingData) -> Annotated[Command[BookingConfirmed], ConfirmBooking]:
     return Command("confirm-booking", ConfirmBooking(booking_id=data.booking.booking_id, total=data.total))
 
 

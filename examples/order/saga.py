@@ -19,6 +19,7 @@ Does not do: talk to the services (bindings do), or decide what happens when (th
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 from msgspec.structs import replace
@@ -147,7 +148,7 @@ def cancelled_as(cause: Cause) -> CancelledStatus:
     return STATUS_AFTER.get(cause.name, "CANCELLED")
 
 
-def cancel(data: OrderData, rollback: Rollback[None]) -> Command[OrderCancelled]:
+def cancel(data: OrderData, rollback: Rollback[None]) -> Annotated[Command[OrderCancelled], CancelOrder]:
     cause = rollback.cause
     status, reason = cancelled_as(cause), cause.reason or cause.code
     return Command("cancel-order", CancelOrder(order_id=data.order.order_id, status=status, reason=reason))
@@ -167,12 +168,14 @@ def sku(line: OrderLine) -> str:
     return line.sku
 
 
-def reserve(line: OrderLine) -> Command[StockReserved]:
+def reserve(line: OrderLine) -> Annotated[Command[StockReserved], ReserveStock]:
     wanted = ReserveStock(order_id=line.order_id, sku=line.sku, quantity=line.quantity)
     return Command("reserve-stock", wanted)
 
 
-def release(line: OrderLine, rollback: Rollback[StockReserved]) -> Command[StockReleased]:
+def release(
+    line: OrderLine, rollback: Rollback[StockReserved]
+) -> Annotated[Command[StockReleased], ReleaseStock]:
     known = rollback.reply.reservation_id if rollback.reply else None
     released = ReleaseStock(
         order_id=line.order_id, sku=line.sku, quantity=line.quantity, reservation_id=known
@@ -180,15 +183,17 @@ def release(line: OrderLine, rollback: Rollback[StockReserved]) -> Command[Stock
     return Command("release-stock", released)
 
 
-def confirm(line: OrderLine) -> Command[StockConfirmed]:
+def confirm(line: OrderLine) -> Annotated[Command[StockConfirmed], ConfirmStock]:
     return Command("confirm-stock", ConfirmStock(order_id=line.order_id, sku=line.sku))
 
 
-def unconfirm(line: OrderLine, _rollback: Rollback[StockConfirmed]) -> Command[StockUnconfirmed]:
+def unconfirm(
+    line: OrderLine, _rollback: Rollback[StockConfirmed]
+) -> Annotated[Command[StockUnconfirmed], UnconfirmStock]:
     return Command("unconfirm-stock", UnconfirmStock(order_id=line.order_id, sku=line.sku))
 
 
-def take(line: OrderLine) -> Command[StockTaken]:
+def take(line: OrderLine) -> Annotated[Command[StockTaken], TakeStock]:
     return Command("take-stock", TakeStock(order_id=line.order_id, sku=line.sku))
 
 
@@ -221,12 +226,14 @@ take_stock = Step(
 # --- discount ------------------------------------------------------------------------------------------------------
 
 
-def redeem(wanted: Discount) -> Command[CouponRedeemed]:
+def redeem(wanted: Discount) -> Annotated[Command[CouponRedeemed], RedeemCoupon]:
     coupon = RedeemCoupon(order_id=wanted.order_id, code=wanted.code, total=wanted.total)
     return Command("redeem-coupon", coupon)
 
 
-def unredeem(wanted: Discount, rollback: Rollback[CouponRedeemed]) -> Command[CouponCancelled]:
+def unredeem(
+    wanted: Discount, rollback: Rollback[CouponRedeemed]
+) -> Annotated[Command[CouponCancelled], CancelCoupon]:
     known = rollback.reply.redemption_id if rollback.reply else None
     coupon = CancelCoupon(order_id=wanted.order_id, code=wanted.code, redemption_id=known)
     return Command("cancel-coupon", coupon)
@@ -290,7 +297,7 @@ def pays_with_one_method(data: OrderData) -> bool:
     return len(data.order.payments) == 1
 
 
-def charge_part(part: PaymentPart) -> Command[Charged]:
+def charge_part(part: PaymentPart) -> Annotated[Command[Charged], Charge]:
     charge = Charge(
         order_id=part.order_id,
         payment_ref=part.payment_ref,
@@ -301,7 +308,7 @@ def charge_part(part: PaymentPart) -> Command[Charged]:
     return Command("charge", charge)
 
 
-def refund_part(part: PaymentPart, rollback: Rollback[Charged]) -> Command[Refunded]:
+def refund_part(part: PaymentPart, rollback: Rollback[Charged]) -> Annotated[Command[Refunded], Refund]:
     known = rollback.reply.payment_id if rollback.reply else None
     refund = Refund(
         order_id=part.order_id, payment_ref=part.payment_ref, amount=part.amount, payment_id=known
@@ -309,12 +316,12 @@ def refund_part(part: PaymentPart, rollback: Rollback[Charged]) -> Command[Refun
     return Command("refund", refund)
 
 
-def charge_all(data: OrderData) -> Command[Charged]:
+def charge_all(data: OrderData) -> Annotated[Command[Charged], Charge]:
     (whole,) = payment_parts(data)
     return charge_part(whole)
 
 
-def refund_all(data: OrderData, rollback: Rollback[Charged]) -> Command[Refunded]:
+def refund_all(data: OrderData, rollback: Rollback[Charged]) -> Annotated[Command[Refunded], Refund]:
     (whole,) = payment_parts(data)
     return refund_part(whole, rollback)
 
@@ -362,11 +369,11 @@ SPLIT_PAYMENT = Saga(
 # --- approval and completion ---------------------------------------------------------------------------------------
 
 
-def approve(data: OrderData) -> Command[OrderApproved]:
+def approve(data: OrderData) -> Annotated[Command[OrderApproved], ApproveOrder]:
     return Command("approve-order", ApproveOrder(order_id=data.order.order_id))
 
 
-def complete(data: OrderData) -> Command[OrderCompleted]:
+def complete(data: OrderData) -> Annotated[Command[OrderCompleted], CompleteOrder]:
     return Command("complete-order", CompleteOrder(order_id=data.order.order_id))
 
 

@@ -28,7 +28,7 @@ from amends.participant.database import SqliteHandler
 from amends.participant.sqlite_ledger import receive
 from amends.ports.intake import Outcome, Record
 from amends.settings import Settings
-from amends.settings.topics import load_topics
+from amends.settings.topics import load_topics, named_topics
 from amends.wire.topics import StartTopic, StepTopics, TopicBindings, WayTopics
 from examples.running.misbehaviour import How, ordered
 
@@ -52,11 +52,7 @@ class Way:
 
 def bindings_of(file: Path) -> TopicBindings:
     """The bindings in this file, with the topics that the settings name by default."""
-    topics = Settings().kafka.topics
-    named = {
-        name.replace("_", "-"): cast("str", getattr(topics, name)) for name in topics.__dataclass_fields__
-    }
-    return load_topics(str(file), named)
+    return load_topics(str(file), named_topics(Settings().kafka.topics))
 
 
 def group_of(participant: str) -> str:

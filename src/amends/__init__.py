@@ -41,11 +41,9 @@ from amends.bootstrap import (
     postgres,
     postgres_read_model,
     service,
-    signal_in_transaction,
     sqlite,
     sqlite_read_model,
     sqlite_reader,
-    start_in_transaction,
 )
 from amends.core.outcome import Failed, Refused, Succeeded
 from amends.definition import (
@@ -70,6 +68,7 @@ from amends.definition import (
     wait_for,
     when,
 )
+from amends.in_transaction import signal_in_transaction, start_in_transaction
 from amends.ports import (
     NotInTransaction,
     StoreCorrupt,

@@ -8,27 +8,23 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amends.adapters.local.refuse import Refuse
 from amends.application.arrivals import Arrivals
 from amends.application.callbacks import Callbacks
-from amends.application.caller import signal_deposit, start_deposit
 from amends.application.inspection import Inspection
 from amends.application.orchestrator import Orchestrator, SystemClock
 from amends.application.service import Incoming, Retained, Service
-from amends.application.upkeep import Upkeep
-from amends.core.codec import Codec
 from amends.core.effect import SendCommand
 from amends.core.outcome import Answer
-from amends.definition import Saga
 from amends.ports import (
     Archive,
     ArchiveError,
-    AwaitedConnection,
-    BlockingConnection,
     Deliver,
+    Discovery,
     EventStore,
+    Outlet,
     ReadModel,
     StoreError,
     Transport,
@@ -38,6 +34,7 @@ from amends.ports.parked import ParkedStore
 from amends.wire.topics import TopicBindings
 
 if TYPE_CHECKING:
+    from amends.adapters.eureka import EurekaDiscovery
     from amends.adapters.kafka import KafkaCluster
     from amends.adapters.postgres import Scratch
 
@@ -54,6 +51,7 @@ __all__ = [
     "Tables",
     "Transport",
     "callbacks",
+    "eureka",
     "folder_archive",
     "http",
     "incoming",
@@ -71,18 +69,13 @@ __all__ = [
     "postgres_scratch",
     "redis",
     "service",
-    "signal_in_transaction",
     "sqlite",
     "sqlite_limits",
     "sqlite_parked",
     "sqlite_read_model",
     "sqlite_reader",
-    "start_in_transaction",
     "tables",
-    "upkeep",
 ]
-
-D = TypeVar("D")
 
 
 def memory() -> EventStore:
@@ -179,118 +172,6 @@ def postgres_scratch(url: str, *, schema: str) -> "Scratch":
     return Scratch(Address.of(url, schema=schema))
 
 
-@overload
-def start_in_transaction(
-    connection: BlockingConnection,
-    saga: Saga[D],
-    data: D,
-    *,
-    saga_id: str | None = None,
-    schema: str = "amends",
-    namespace: str = "default",
-    codec: Codec | None = None,
-    at_once: bool = True,
-) -> str: ...
-
-
-@overload
-def start_in_transaction(
-    connection: AwaitedConnection,
-    saga: Saga[D],
-    data: D,
-    *,
-    saga_id: str | None = None,
-    schema: str = "amends",
-    namespace: str = "default",
-    codec: Codec | None = None,
-    at_once: bool = True,
-) -> Coroutine[Any, Any, str]: ...
-
-
-def start_in_transaction(
-    connection: object,
-    saga: Saga[D],
-    data: D,
-    *,
-    saga_id: str | None = None,
-    schema: str = "amends",
-    namespace: str = "default",
-    codec: Codec | None = None,
-    at_once: bool = True,
-) -> str | Coroutine[Any, Any, str]:
-    """Start an instance in the transaction that `connection` is in, and return its id; to be awaited where the
-    connection's own calls are.
-
-    The instance exists if and only if that transaction commits, and begins at once then. No orchestrator need run in
-    this process, or at all just then. `schema` and `namespace` are those of the orchestrator that is to run it. Without
-    `at_once` it begins within half a second, and the commit does not wait for others that start something.
-
-    Raises:
-        NotInTransaction: the connection commits each statement by itself.
-        DefinitionError, DataUnfit, NotEncodable, SagaIdInvalid: what was given cannot be used; nothing was written.
-        TypeError: it is no connection of psycopg, asyncpg or SQLAlchemy to a PostgreSQL.
-    """
-    from amends.adapters.caller import leave
-
-    deposit = start_deposit(saga, data, saga_id=saga_id, namespace=namespace, codec=codec, at_once=at_once)
-    return leave(connection, deposit, schema=schema, returning=deposit.saga_id)
-
-
-@overload
-def signal_in_transaction(
-    connection: BlockingConnection,
-    saga_id: str,
-    signal: str,
-    content: object = None,
-    *,
-    signal_id: str = "",
-    schema: str = "amends",
-    namespace: str = "default",
-    codec: Codec | None = None,
-    at_once: bool = True,
-) -> None: ...
-
-
-@overload
-def signal_in_transaction(
-    connection: AwaitedConnection,
-    saga_id: str,
-    signal: str,
-    content: object = None,
-    *,
-    signal_id: str = "",
-    schema: str = "amends",
-    namespace: str = "default",
-    codec: Codec | None = None,
-    at_once: bool = True,
-) -> Coroutine[Any, Any, None]: ...
-
-
-def signal_in_transaction(
-    connection: object,
-    saga_id: str,
-    signal: str,
-    content: object = None,
-    *,
-    signal_id: str = "",
-    schema: str = "amends",
-    namespace: str = "default",
-    codec: Codec | None = None,
-    at_once: bool = True,
-) -> Coroutine[Any, Any, None] | None:
-    """Tell an instance in the transaction that `connection` is in that something it waits for happened.
-
-    It is told if and only if that transaction commits; the same `signal_id` counts once. Otherwise as
-    `start_in_transaction`.
-    """
-    from amends.adapters.caller import leave
-
-    deposit = signal_deposit(
-        saga_id, signal, content, signal_id=signal_id, namespace=namespace, codec=codec, at_once=at_once
-    )
-    return leave(connection, deposit, schema=schema, returning=None)
-
-
 def memory_read_model() -> ReadModel:
     """Return a read model in this process's memory, which is built from the log at each opening."""
     from amends.adapters.memory import MemoryReadModel
@@ -337,32 +218,33 @@ def folder_archive(folder: str | Path) -> Archive:
     return FolderArchive(folder)
 
 
-def upkeep(store: EventStore, archive: Archive, *, read_model: ReadModel | None = None) -> Upkeep:
-    """Return a store that nobody runs on, to archive what has ended or to bring it back.
-
-    Raises:
-        TypeError: the store cannot give up anything.
-    """
-    return Upkeep(store, archive, read_model=read_model)
-
-
 def service(
     orchestrator: Orchestrator,
     *,
     read_model: ReadModel | None = None,
     retained: Retained | None = None,
     incoming: Incoming | None = None,
+    outlet: Outlet | None = None,
     exchange: Exchange | None = None,
+    discovery: Discovery | None = None,
 ) -> Service:
     """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics.
 
-    `retained`: how long finished instances stay, and where they go then; without it they stay. `exchange`: `redis`.
+    `retained`: how long finished instances stay, and where they go then; without it they stay. `outlet`: the topic that
+    every transition leaves to. `exchange`: `redis`. `discovery`: a registry of services, which is then begun and ended
+    with the service, and told how it stands.
 
     Raises:
-        TypeError: the store cannot give up anything.
+        TypeError: the store cannot give up anything, or has no checkpoint for an outlet.
     """
     return Service(
-        orchestrator, read_model=read_model, retained=retained, incoming=incoming, exchange=exchange
+        orchestrator,
+        read_model=read_model,
+        retained=retained,
+        incoming=incoming,
+        outlet=outlet,
+        exchange=exchange,
+        discovery=discovery,
     )
 
 
@@ -393,13 +275,28 @@ def http(
     callback_url: str | None = None,
     connections: int = 100,
     status: bool = False,
+    discovery: Discovery | None = None,
 ) -> Transport:
     """Bind a participant to a service: a command is posted to ``{base_url}/{command name}``. Needs ``amends[http]``.
 
-    `connections` is how many may be open at a time; `status`: it can be asked what became of a command.
-    """
-    from amends.adapters.http import HttpTransport
+    `connections` is how many may be open at a time; `status`: it can be asked what became of a command. With
+    `discovery` the URL may be ``lb://SERVICE/PATH``: each command goes to one of the service's instances.
 
+    Raises:
+        ValueError: something cannot be used as it is given.
+    """
+    from amends.adapters.http import DiscoveredTransport, HttpTransport
+
+    if discovery is not None and base_url.startswith("lb://"):
+        return DiscoveredTransport(
+            base_url,
+            discovery,
+            timeout=timeout,
+            headers=headers,
+            callback_url=callback_url,
+            connections=connections,
+            status=status,
+        )
     return HttpTransport(
         base_url,
         timeout=timeout,
@@ -408,6 +305,33 @@ def http(
         connections=connections,
         status=status,
     )
+
+
+def eureka(
+    servers: Sequence[str],
+    *,
+    app: str = "",
+    host: str = "",
+    port: int = 0,
+    instance_id: str = "",
+    is_secure: bool = False,
+    prefers_ip: bool = False,
+    renewal: timedelta = timedelta(seconds=30),
+    fetch: timedelta = timedelta(seconds=30),
+) -> "EurekaDiscovery":
+    """Return Eureka as a registry of services: for `http`, and for `service`. Needs ``amends[eureka]``.
+
+    `servers`: their addresses, such as ``http://eureka:8761/eureka/``. With `app` this service, at `host` and `port`,
+    is registered when it is ready, and gives a sign of life every `renewal`; others are looked up every `fetch`. Where
+    no `service` begins and ends it, use it as ``async with``.
+
+    Raises:
+        ValueError: there is no server.
+    """
+    from amends.adapters.eureka import EurekaDiscovery, Instance
+
+    instance = Instance(app, host, port, instance_id, is_secure, prefers_ip) if app else None
+    return EurekaDiscovery(servers, instance=instance, renewal=renewal, fetch=fetch)
 
 
 def callbacks(*, host: str = "127.0.0.1", port: int = 0) -> Callbacks:
@@ -471,7 +395,8 @@ def kafka(
     username: str | None = None,
     password: str | None = None,
 ) -> "KafkaCluster":
-    """Return a Kafka cluster: `transports` for the participants in `bindings`, and the intake of what they answer.
+    """Return a Kafka cluster: `transports` for the participants in `bindings`, the intake of what they answer, and an
+    `outlet` for transitions.
 
     `servers`: ``HOST:PORT`` of the brokers to begin with. `partitions`: of topics that are not there and are made; 0:
     none is made, -1: as many as the broker thinks right. `member`: a name that this process alone has. Needs
@@ -487,11 +412,25 @@ def kafka(
     return KafkaCluster(address, bindings, group=group, replies=replies, member=member, partitions=partitions)
 
 
-def redis(host: str, *, namespace: str = "default", **how: Any) -> Exchange:
-    """Return a Redis where processes share breakers and rates; `how`: see `RedisAddress`. Needs ``amends[redis]``."""
+def redis(
+    host: str,
+    *,
+    port: int = 6379,
+    username: str | None = None,
+    password: str | None = None,
+    database: int = 0,
+    ssl: bool = False,
+    timeout: timedelta = timedelta(seconds=1),
+    namespace: str = "default",
+) -> Exchange:
+    """Return a Redis in which the processes of a namespace share breakers and rates. Needs ``amends[redis]``.
+
+    Nothing is connected yet, and nothing depends on it later.
+    """
     from amends.adapters.redis import RedisAddress, RedisExchange
 
-    return RedisExchange(RedisAddress(host, **how), namespace=namespace)
+    address = RedisAddress(host, port, username, password, database, ssl, timeout)
+    return RedisExchange(address, namespace=namespace)
 
 
 def incoming(orchestrator: Orchestrator, cluster: "KafkaCluster", parked: ParkedStore) -> Incoming:

@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager
 import msgspec
 from aiohttp import web
 
-from amends.adapters.http import HttpTransport
+from amends.adapters.http import DiscoveredTransport, HttpTransport
 from amends.adapters.local import Handler, LocalTransport, Refuse
 from amends.core.effect import SendCommand
 from amends.ports.transport import Transport
 from amends.testing.transport_suite import Connect, Done, No, Participant, Received, Trouble
+from tests.adapters.http.known_instances import Known, Registry
 from tests.adapters.kafka.participant import kafka
 
 
@@ -52,17 +53,37 @@ def _handler(participant: Participant) -> Handler:
 
 @asynccontextmanager
 async def http(participants: Mapping[str, Participant]) -> AsyncGenerator[Transport]:
+    async with _serving(participants) as url:
+        transport = HttpTransport(f"{url}/commands")
+        try:
+            yield transport
+        finally:
+            await transport.close()
+
+
+@asynccontextmanager
+async def discovered(participants: Mapping[str, Participant]) -> AsyncGenerator[Transport]:
+    """Two instances, and one in the list that nobody can be connected to."""
+    async with _serving(participants) as one, _serving(participants) as other:
+        known = Known(one, other, "http://127.0.0.1:1")
+        transport = DiscoveredTransport("lb://work/commands", Registry(known))
+        try:
+            yield transport
+        finally:
+            await transport.close()
+
+
+@asynccontextmanager
+async def _serving(participants: Mapping[str, Participant]) -> AsyncGenerator[str]:
     application = web.Application()
     for name, participant in participants.items():
         application.router.add_post(f"/commands/{name}", _route(name, participant))
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    transport = HttpTransport(f"http://127.0.0.1:{runner.addresses[0][1]}/commands")
     try:
-        yield transport
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
-        await transport.close()
         await runner.cleanup()
 
 
@@ -96,4 +117,4 @@ def _problem(status: int, document: dict[str, str]) -> web.Response:
     return web.Response(status=status, body=body, content_type="application/problem+json")
 
 
-CONNECTIONS: dict[str, Connect] = {"local": local, "http": http, "kafka": kafka}
+CONNECTIONS: dict[str, Connect] = {"local": local, "http": http, "lb": discovered, "kafka": kafka}

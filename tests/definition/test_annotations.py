@@ -15,7 +15,7 @@ import pytest
 
 from amends.core.plan import StepPlace, compile_saga
 from amends.definition import Command, Saga, Step, lint
-from amends.definition.annotations import item_type, reply_type
+from amends.definition.annotations import field_type, item_type, payload_type, reply_type
 from tests.definition.pieces import SHOP, Line, Order, lines, loose, undo
 
 
@@ -259,3 +259,40 @@ def as_sequence(order: Order) -> Sequence[Line]:
 def test_the_item_is_read_from_the_annotation(items: Any, item: Any) -> None:
     assert reply_type(items) is None
     assert item_type(items) is item
+
+
+# --- what only documents read ------------------------------------------------------------------------------------
+
+
+def charge_said(order: Order) -> Annotated[Command[Paid], Order]:
+    return Command("charge", order)
+
+
+def charge_noted(order: Order) -> Annotated[Command[Paid], "a note", list[Order], Paid]:
+    return Command("charge", order)
+
+
+def charge_hidden(order: Order) -> Annotated[Command[Paid], Unseen]:  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+    return Command("charge", order)
+
+
+def test_a_payload_is_said_beside_the_reply_and_changes_nothing_else() -> None:
+    assert payload_type(charge_said) is Order
+    assert reply_type(charge_said) is Paid
+    assert payload_type(charge_noted) == list[Order]
+    assert payload_type(charge) is None
+    assert payload_type(charge_hidden) is None
+    assert payload_type(partial(charge_said)) is Order
+
+
+class Renamed(msgspec.Struct, rename="camel"):
+    of_order: Order
+
+
+def test_a_field_is_found_by_its_name_in_json() -> None:
+    assert field_type(Renamed, "ofOrder") is Order
+    assert field_type(Renamed, "of_order") is None
+    assert field_type(PaidDataclass, "payment_id") is str
+    assert field_type(PaidDict, "payment_id") is str
+    assert field_type(PaidDataclass, "missing") is None
+    assert field_type(list[Order], "ofOrder") is None

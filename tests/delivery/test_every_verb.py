@@ -76,6 +76,24 @@ def start(world: w.World, place: Place) -> None:
 
 
 @exercise
+def export(_world: w.World, place: Place) -> None:
+    """Made of definitions and bindings; no service is asked."""
+    wanted = (
+        *("export", "asyncapi", "examples.booking.saga:BOOKING"),
+        *("--bindings", str(s.ROOT / "examples/booking/kafka.yaml")),
+    )
+    topics = {"booking.created", "product.reserved", "saga.request_stock", "saga.cancel_booking"}
+    whole = json.loads(place.ask(*wanted).out)
+    assert whole["asyncapi"] == "3.0.0"
+    assert whole["channels"].keys() > topics
+    assert place.ask(*wanted, "--json").json == whole
+    wrong = {"no notation 'bpmn'": ("export", "bpmn"), "nothing goes over topics": ("export", "asyncapi")}
+    for complaint, arguments in wrong.items():
+        said = place.ask(*arguments, "examples.booking.saga:BOOKING")
+        assert (said.code, complaint in said.err) == (2, True)
+
+
+@exercise
 def show(world: w.World, place: Place) -> None:
     saga_id = world.fulfilled()
     lines = place.ask("show", saga_id).lines

@@ -30,6 +30,7 @@ def test_the_composition_comes_up_carries_sagas_survives_a_kill_and_goes_down() 
     assert "orchestrator-1: killed" in done.stdout
     assert "orchestrator-2: took over, all completed" in done.stdout
     assert "redis: away, and only noticed" in done.stdout
+    assert "eureka: both orchestrators are registered" in done.stdout
     assert "prometheus: sees both orchestrators" in done.stdout
     assert "down; every exit code is 0" in done.stdout
 

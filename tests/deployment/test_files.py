@@ -21,7 +21,7 @@ from servers.dockerfile import Stage, stages
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yaml"
 DEPLOY = ROOT / "deploy"
-DOCKERFILES = (ROOT / "Dockerfile",)
+DOCKERFILES = (ROOT / "Dockerfile", DEPLOY / "eureka.Dockerfile")
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "amends.json"
 METRIC = re.compile(r"\bamends_\w+")
 PIN = re.compile(r"^([a-z0-9][\w.-]*)==(\S+)", re.MULTILINE)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amends.adapters.http import transport
+from amends.adapters.http import requests
 from amends.application.orchestrator import NAMESPACE
 from amends.definition.policy import FORWARD, UNDO
 from amends.settings import Examined, Settings, examine
@@ -22,6 +22,7 @@ COMPANIONS: Mapping[str, Mapping[str, str]] = {
     "server.host": {"AMENDS_SERVER_ALLOW_ANONYMOUS_NETWORK": "true"},
     "kafka.serialization": {"AMENDS_KAFKA_SCHEMA_REGISTRY_URL": "http://registry"},
     "kafka.security-protocol": {"AMENDS_KAFKA_USERNAME": "u", "AMENDS_KAFKA_PASSWORD": "p"},
+    "microservices.*.url": {"AMENDS_EUREKA_DEFAULT_ZONE": "http://eureka"},
     "microservices.*.timeout": {"AMENDS_MICROSERVICES_SHOP_URL": "http://shop"},
     "microservices.*.headers": {"AMENDS_MICROSERVICES_SHOP_URL": "http://shop"},
     "microservices.*.rate": {"AMENDS_MICROSERVICES_SHOP_URL": "http://shop"},
@@ -132,7 +133,7 @@ def test_the_nine_topics_and_the_port_of_the_service_that_it_takes_over_from() -
 def test_values_agree_with_the_rooms_below() -> None:
     assert DEFAULTS.saga.retry.policy() == FORWARD
     assert DEFAULTS.saga.undo_retry.policy() == UNDO
-    assert vars(transport)["_RESERVED"] == RESERVED_HEADERS
+    assert vars(requests)["_RESERVED"] == RESERVED_HEADERS
     namespace = KEYS["saga", "namespace"].kind
     for text in (*EDGES["saga.namespace"].good, *EDGES["saga.namespace"].bad):
         assert bool(NAMESPACE.fullmatch(text)) == reads(namespace.read, text)

@@ -365,8 +365,8 @@ def test_a_placeholder_is_typed_like_what_it_stands_for(tmp_path: Path) -> None:
             "a.yaml:1:28: kafka.security-protocol sasl_ssl needs kafka.username",
         ),
         (
-            "kafka: {topics: {replies: amends.transitions}}",
-            "default: kafka.topics.transitions is amends.transitions, ",
+            "kafka: {topics: {transitions: amends.replies}}",
+            "a.yaml:1:30: kafka.topics.transitions is amends.replies, ",
         ),
         ("saga: {retry: {first: 1m}}", "a.yaml:1:23: saga.retry.first is longer than saga.retry.cap"),
         (

@@ -60,6 +60,9 @@ EDGES: dict[str, Edges] = {
     "eureka.default-zone": URLS,
     "eureka.app-name": Edges(("a", "a" * 100), ("a" * 101, "-a", "a b")),
     "eureka.instance-host": HOST,
+    "eureka.instance-id": Edges(("a", "host:shop:8095", "a" * 200), ("a" * 201, "-a", "a b", "a/b")),
+    "eureka.prefer-ip-address": SWITCH,
+    "eureka.register": SWITCH,
     "eureka.renewal-interval": Edges(("1s", "5m"), ("999ms", "301s")),
     "eureka.fetch-interval": Edges(("1s", "5m"), ("999ms", "301s")),
     "kafka.bootstrap-servers": Edges(
@@ -122,7 +125,20 @@ EDGES: dict[str, Edges] = {
     "redis.database": Edges(("0", "1023"), ("-1", "1024")),
     "redis.ssl": SWITCH,
     "redis.timeout": Edges(("1ms", "1m"), ("0s", "61s")),
-    "microservices.*.url": URL,
+    "microservices.*.url": Edges(
+        (*URL.good, "lb://product-service", "lb://Shop.x_1/commands/"),
+        (
+            *URL.bad,
+            "lb://",
+            "lb://a b",
+            "lb://a:80",
+            "lb://u:p@a",
+            "lb://a?x=y",
+            "lb://a#x",
+            "lb://-a",
+            "lbs://a",
+        ),
+    ),
     "microservices.*.timeout": Edges(("1ms", "1h"), ("0s", "61m", "30")),
     "microservices.*.headers": Edges(
         ("A=b", "Authorization=Bearer x, X-A=1=2"),

@@ -78,20 +78,27 @@ class Concert:
 
     async def run_once(self) -> bool:
         """Meet the others once; tell whether somebody answered."""
-        now = self._clock.now()
-        said = {part.name: part.says(now) for part in self._parts}
         try:
-            met = await self._exchange.meet(said)
+            await self._meet()
         except ExchangeAway as error:
             self._lost(error)
             return False
+        except Exception as error:  # whatever it is, nobody may come to wait for the exchange
+            if self._away_since is None:
+                log.exception("a meeting failed")
+            self._lost(error)
+            return False
+        return True
+
+    async def _meet(self) -> None:
+        now = self._clock.now()
+        met = await self._exchange.meet({part.name: part.says(now) for part in self._parts})
         self._found()
         self.meetings += 1
         self._members = met.members
         now = self._clock.now()
         for part in self._parts:
             part.hears(met.heard.get(part.name, Heard()), met.members, now)
-        return True
 
     async def _run(self) -> None:
         pause = FIRST_PAUSE

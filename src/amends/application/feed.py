@@ -70,7 +70,7 @@ class Following:
                 followed = self._piece.popleft()
                 self._place = followed.sequence
                 if self._is_wanted(followed):
-                    return _item(followed)
+                    return feed_item(followed)
             self._piece.extend(await self._follower.next_piece(self._place))
 
     def _is_wanted(self, followed: Followed) -> bool:
@@ -97,7 +97,8 @@ class Feed:
         return Following(self._follower, after=place, namespace=self._namespace, saga_id=saga_id)
 
 
-def _item(followed: Followed) -> FeedItem:
+def feed_item(followed: Followed) -> FeedItem:
+    """Return a transition as whoever follows sees it."""
     transition = followed.transition
     return FeedItem(
         sequence=followed.sequence,

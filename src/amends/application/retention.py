@@ -6,6 +6,7 @@ Rules
 - A volume that was not settled, because the process ended or the store was away, is settled first by the next run.
 - Lists show what the store has: the rows of what was given up are removed. An instance is given up only when the
   rows have come past its end, so no row of it comes later.
+- Where transitions are relayed, nothing is deleted that has not left, whatever an earlier run began to delete.
 - A volume holds a bounded number of streams; they are deleted a few at a time, and writers go in between.
 - The verb is `run_once`; the loop around it only waits. What goes wrong is said, and tried again at the next time.
 It does not: know where an archive is, or reopen what was archived (`restoration` brings it back).
@@ -22,6 +23,7 @@ from amends.ports import (
     ArchiveError,
     Clock,
     ReadModel,
+    RelayCheckpoint,
     RetainedStore,
     StoredStream,
     StoreError,
@@ -64,16 +66,21 @@ class Retention:
         *,
         age: timedelta,
         read_model: ReadModel | None = None,
+        relayed: RelayCheckpoint | None = None,
         may_run: Callable[[], bool] = lambda: True,
         largest_volume: int = LARGEST_VOLUME,
         rest: float = REST,
     ) -> None:
-        """Archive what ended longer than `age` ago. `may_run`: whether this process is the one to do it now."""
+        """Archive what ended longer than `age` ago. `may_run`: whether this process is the one to do it now.
+
+        `relayed`: up to where the log has left, if it leaves.
+        """
         self._store = store
         self._archive = archive
         self._clock = clock
         self._age = age
         self._read_model = read_model
+        self._relayed = relayed
         self._may_run = may_run
         self._largest_volume = largest_volume
         self._rest = rest
@@ -138,8 +145,10 @@ class Retention:
         return ends, place
 
     async def _bound(self) -> int:
-        """Return the place in the log that stays, with all behind it: its end; and that by which the rows are known."""
+        """Return the place in the log that stays, with all behind it: its end, or where the rows or the topic are."""
         end = await self._store.log_end()
+        if self._relayed is not None:
+            end = min(end, await self._relayed.reached())
         if self._read_model is None:
             return end
         return min(end, (await self._read_model.checkpoint()).sequence)
@@ -154,13 +163,20 @@ class Retention:
                 yield page
 
     async def _settle(self, name: str) -> None:
-        """Give up what is in a volume, unless it has gone on, and note that this was done."""
+        """Give up what is in a volume, unless it has gone on, and note that this was done.
+
+        What has not left the store's log stays, and a later run gives it up.
+        """
+        left = None if self._relayed is None else await self._relayed.reached()
+        kept = 0
         async for page in self._archive.read(name):
-            ends = [stream.end for stream in page]
+            ends = [stream.end for stream in page if left is None or stream.end.sequence <= left]
+            kept += len(page) - len(ends)
             self.archived += sum(await self._store.delete_streams(ends))
             await self._forget([end.key for end in ends])
             await asyncio.sleep(self._rest)
-        await self._archive.settle(name)
+        if not kept:
+            await self._archive.settle(name)
 
     async def _forget(self, keys: Sequence[StreamKey]) -> None:
         """Remove the rows of what is in the store no more, whoever deleted it."""

@@ -1,4 +1,4 @@
-"""The service: an orchestrator with everything that looks on: follower, read side, feed, meter.
+"""The service: an orchestrator with everything that looks on: follower, read side, feed, meter, relay.
 
 Rules: what is opened last is closed first; what looks on opens after the orchestrator and closes before it, so it never
 holds the engine up. Without a read model there are no queries, and everything else works.
@@ -19,10 +19,21 @@ from amends.application.follower import Follower, Listener
 from amends.application.metrics import Meter
 from amends.application.orchestrator import Orchestrator
 from amends.application.participants import ParticipantView
+from amends.application.presence import Presence
 from amends.application.projector import Projector
 from amends.application.queries import Queries
+from amends.application.relay import Relay
 from amends.application.retention import Retention
-from amends.ports import SHARDS, Archive, ReadModel, RetainedStore, SharedStore
+from amends.ports import (
+    SHARDS,
+    Archive,
+    Discovery,
+    Outlet,
+    ReadModel,
+    RelayedStore,
+    RetainedStore,
+    SharedStore,
+)
 from amends.ports.exchange import Exchange
 from amends.ports.intake import Behind, Intake, Quick
 
@@ -46,7 +57,7 @@ class Gauges(NamedTuple):
     """About how many transitions each listener of the log is behind, by its name."""
     is_ready: bool
     troubles: dict[str, str]
-    """What keeps records from being read or written, or processes from acting together, by the name of the way."""
+    """What keeps records from moving, services from being found, or processes from acting together, by name."""
     behind: dict[tuple[str, int], int]
     """How many records are still to be taken, by topic and partition, of what this process reads."""
     members: int
@@ -94,15 +105,18 @@ class Service:
         read_model: ReadModel | None = None,
         retained: Retained | None = None,
         incoming: Incoming | None = None,
+        outlet: Outlet | None = None,
         exchange: Exchange | None = None,
+        discovery: Discovery | None = None,
     ) -> None:
         """Join `orchestrator`, not open yet, with what looks on; `read_model` holds the rows of lists.
 
-        `retained`: what becomes of finished instances; without it they stay. `exchange`: where processes that call
-        the same participants tell one another how these are.
+        `retained`: what becomes of finished instances; without it they stay. `outlet`: where transitions leave to.
+        `exchange`: where processes that call the same participants tell one another how these are. `discovery`: the
+        registry of services in which this one is, and others are looked up; it is asked before anything is sent.
 
         Raises:
-            TypeError: the store cannot give up anything.
+            TypeError: the store cannot give up anything, or has no checkpoint for an outlet.
         """
         self._orchestrator = orchestrator
         self._incoming = incoming
@@ -129,9 +143,17 @@ class Service:
                 projector=projector,
                 namespace=namespace,
             )
+        self._discovery = discovery
+        self._presence = None if discovery is None else Presence(discovery, is_ready=lambda: self.is_ready)
+        self._outlet = outlet
+        self._relay = None if outlet is None else self._relay_to(outlet)
         self._retained = retained
         self._retention = (
-            None if retained is None else _retention(orchestrator, retained, read_model, projector)
+            None
+            if retained is None
+            else _retention(
+                orchestrator, retained, read_model, projector, "" if outlet is None else outlet.name
+            )
         )
         self._concert = (
             None
@@ -157,6 +179,11 @@ class Service:
         return self._feed
 
     @property
+    def relay(self) -> Relay | None:
+        """What lets transitions leave; None when they do not."""
+        return self._relay
+
+    @property
     def follower(self) -> Follower:
         """What reads the log for all who look on."""
         return self._follower
@@ -178,13 +205,22 @@ class Service:
 
     @property
     def troubles(self) -> dict[str, str]:
-        """What keeps records from being read or written, or processes from acting together, by the name of the way."""
+        """What keeps records from moving, services from being found, or processes from acting together, by name."""
         found = dict(self._orchestrator.troubles)
         if self._incoming is not None and self._incoming.intake.trouble:
             found["intake"] = self._incoming.intake.trouble
+        if self._relay is not None and self._relay.trouble:
+            found[self._relay.name] = self._relay.trouble
         if self._concert is not None and self._concert.trouble:
             found["exchange"] = self._concert.trouble
+        if self._discovery is not None and self._discovery.trouble:
+            found["discovery"] = self._discovery.trouble
         return found
+
+    def going_down(self) -> None:
+        """Have the registry of services told that this one will take no work any more."""
+        if self._presence is not None:
+            self._presence.going()
 
     @property
     def members(self) -> int:
@@ -250,6 +286,9 @@ class Service:
             if self._concert is not None:
                 stack.push_async_callback(self._concert.stop)
                 self._concert.start()
+            if self._discovery is not None:
+                stack.push_async_callback(self._discovery.stop)
+                await self._discovery.start()
             await stack.enter_async_context(self._orchestrator)
             if self._read_model is not None:
                 stack.push_async_callback(self._read_model.close)
@@ -257,6 +296,9 @@ class Service:
             engine = self._orchestrator.engine
             engine.writer.on_commit = self._committed
             engine.timers.on_fired = self._meter.fired
+            if self._relay is not None and self._outlet is not None:
+                stack.push_async_callback(self._outlet.close)
+                stack.push_async_callback(self._relay.stop)
             stack.push_async_callback(self._follower.stop)
             if self._incoming is not None:
                 stack.push_async_callback(self._incoming.arrivals.close)
@@ -268,6 +310,9 @@ class Service:
             if self._incoming is not None:
                 stack.push_async_callback(self._incoming.intake.stop)
                 await self._incoming.begin()
+            if self._presence is not None:
+                stack.push_async_callback(self._presence.stop)
+                self._presence.start()
             self._opened = stack.pop_all()
         return self
 
@@ -279,13 +324,26 @@ class Service:
         if opened is not None:
             await opened.aclose()
 
+    def _relay_to(self, outlet: Outlet) -> Relay:
+        store = self._orchestrator.store
+        if not isinstance(store, RelayedStore):
+            raise TypeError("this store has no checkpoint for what leaves it")
+        relay = Relay(store, store.relay_checkpoint(outlet.name), outlet)
+        relay.on_look = partial(self._follower.note, relay)
+        self._listeners.append(relay)
+        return relay
+
     def _committed(self, transitions: int) -> None:
         self._meter.committed(transitions)
         self._follower.committed(transitions)
 
 
 def _retention(
-    orchestrator: Orchestrator, retained: Retained, read_model: ReadModel | None, projector: Projector | None
+    orchestrator: Orchestrator,
+    retained: Retained,
+    read_model: ReadModel | None,
+    projector: Projector | None,
+    topic: str,
 ) -> Retention:
     store = orchestrator.store
     if not isinstance(store, RetainedStore):
@@ -296,6 +354,7 @@ def _retention(
         orchestrator.clock,
         age=retained.age,
         read_model=read_model,
+        relayed=store.relay_checkpoint(topic) if topic and isinstance(store, RelayedStore) else None,
         # In a shared store each member gives up what is of its own shards; otherwise who puts the rows does.
         may_run=lambda: isinstance(store, SharedStore) or projector is None or projector.leads,
     )

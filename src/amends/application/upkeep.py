@@ -1,7 +1,7 @@
 """Upkeep: a store that nobody runs on, opened for a moment to archive what has ended, or to bring it back.
 
 Rules: the store is opened so that nobody runs on it meanwhile. Lists are brought up to date first, so that they agree
-with the store afterwards. Nothing is decided and nothing is sent.
+with the store afterwards. What has not left to a topic stays. Nothing is decided and nothing is sent.
 It does not: choose adapters (`amends.bootstrap`), or run sagas.
 """
 
@@ -16,7 +16,16 @@ from amends.application.orchestrator import SystemClock
 from amends.application.projector import Projector
 from amends.application.restoration import Restored, restore
 from amends.application.retention import Archived, Retention
-from amends.ports import Archive, Clock, EventStore, OpensAlone, ReadModel, RetainedStore, StoreHeld
+from amends.ports import (
+    Archive,
+    Clock,
+    EventStore,
+    OpensAlone,
+    ReadModel,
+    RelayedStore,
+    RetainedStore,
+    StoreHeld,
+)
 
 
 class Upkeep:
@@ -28,9 +37,10 @@ class Upkeep:
         archive: Archive,
         *,
         read_model: ReadModel | None = None,
+        topic: str = "",
         clock: Clock | None = None,
     ) -> None:
-        """Join a store, not open yet, its lists if it has some, and an archive.
+        """Join a store, not open yet, its lists if it has some, and an archive; `topic`: where its log leaves to.
 
         Raises:
             TypeError: the store cannot give up anything.
@@ -41,6 +51,7 @@ class Upkeep:
         self._archive = archive
         self._read_model = read_model
         self._projector = None if read_model is None else Projector(store, read_model)
+        self._relayed = store.relay_checkpoint(topic) if topic and isinstance(store, RelayedStore) else None
         self._clock = clock or SystemClock()
         self._opened: AsyncExitStack | None = None
 
@@ -75,7 +86,13 @@ class Upkeep:
             ArchiveError, StoreError: it cannot be done now; nothing is lost, and doing it again goes on.
         """
         role = Retention(
-            self._store, self._archive, self._clock, age=age, read_model=self._read_model, rest=0
+            self._store,
+            self._archive,
+            self._clock,
+            age=age,
+            read_model=self._read_model,
+            relayed=self._relayed,
+            rest=0,
         )
         return await role.run_once()
 

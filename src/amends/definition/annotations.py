@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, get_args, get_origin
 
+import msgspec
+
 from amends.definition.command import Command
 
 
@@ -41,6 +43,33 @@ def reply_type(do: Callable[..., Any]) -> Any:
     annotation = returned(do)
     arguments = get_args(annotation)
     return arguments[0] if get_origin(annotation) is Command and arguments else None
+
+
+def payload_type(function: Callable[..., Any]) -> Any:
+    """Return ``Payload`` of ``do(...) -> Annotated[Command[R], Payload]``, or None: most say nothing of it.
+
+    Nothing that runs reads it; a document of the messages does (`amends.export.asyncapi`).
+    """
+    try:
+        hints = typing.get_type_hints(plain(function), include_extras=True)
+    except Exception:  # noqa: BLE001  as above
+        return None
+    said = getattr(hints.get("return"), "__metadata__", ())
+    return next((each for each in said if inspect.isclass(each) or get_origin(each) is not None), None)
+
+
+def field_type(kind: Any, name: str) -> Any:
+    """Return the type of the field of `kind` that is called `name` in JSON, or None."""
+    if not inspect.isclass(kind):
+        return None
+    fields = msgspec.structs.fields(kind) if issubclass(kind, msgspec.Struct) else ()
+    for each in fields:
+        if each.encode_name == name:
+            return each.type
+    try:
+        return None if fields else typing.get_type_hints(kind).get(name)
+    except Exception:  # noqa: BLE001  as above
+        return None
 
 
 def item_type(items: Callable[..., Any]) -> Any:

@@ -1,5 +1,5 @@
 """What Amends needs from outside, as Protocols: an event store, what a shared one has besides, a read model, an
-archive, a transport, a door for callbacks, a clock, an application's connection.
+archive, a transport, a registry of services, a door for callbacks, a clock, an application's connection.
 
 Rules: a port speaks in the core's words and in plain values; each has one behavioural suite that every adapter runs.
 It does not: import a technology, an adapter, or asyncio.
@@ -14,6 +14,7 @@ from amends.ports.caller import (
     NotInTransaction,
 )
 from amends.ports.clock import Clock
+from amends.ports.discovery import Condition, Discovery, Instances
 from amends.ports.event_store import (
     Append,
     DefinitionNote,
@@ -38,6 +39,7 @@ from amends.ports.read_model import (
     SagaQuery,
     SagaSummary,
 )
+from amends.ports.relay import Leaving, Outlet, RelayCheckpoint, RelayedStore
 from amends.ports.retention import FinishedPage, OpensAlone, RetainedStore, StoredStream, StreamEnd
 from amends.ports.shared_store import (
     SHARDS,
@@ -76,28 +78,35 @@ __all__ = [
     "Checkpoint",
     "ClaimLost",
     "Clock",
+    "Condition",
     "Count",
     "DefinitionNote",
     "Deliver",
     "Deposit",
     "Described",
+    "Discovery",
     "EventStore",
     "FinishedPage",
     "Handled",
     "Inbox",
     "InboxRow",
     "IndexChange",
+    "Instances",
     "KeepIndex",
     "Knows",
+    "Leaving",
     "Logged",
     "Membership",
     "News",
     "NotInTransaction",
     "OpenInstance",
     "OpensAlone",
+    "Outlet",
     "Place",
     "ReadModel",
     "ReadsBeginnings",
+    "RelayCheckpoint",
+    "RelayedStore",
     "RemoveIndex",
     "RetainedStore",
     "SagaQuery",

@@ -8,7 +8,7 @@ It does not: check values one by one (`kinds.py`).
 from collections.abc import Iterator, Mapping
 
 from amends.settings.keys import Path
-from amends.settings.kinds import is_loopback
+from amends.settings.kinds import LOOKED_UP, is_loopback
 from amends.settings.model import Database, Kafka, Server, Settings
 from amends.settings.origin import DEFAULT, Fault, Origin
 
@@ -27,6 +27,7 @@ def _errors(settings: Settings) -> Iterator[tuple[Path, str]]:
     for name, retry in (("retry", settings.saga.retry), ("undo-retry", settings.saga.undo_retry)):
         if retry.first > retry.cap:
             yield ("saga", name, "first"), f"saga.{name}.first is longer than saga.{name}.cap"
+    yield from _of_looked_up(settings)
     if settings.breaker.open_for > settings.breaker.longest:
         yield ("breaker", "open-for"), "breaker.open-for is longer than breaker.longest"
 
@@ -42,6 +43,15 @@ def _of_server(server: Server) -> Iterator[tuple[Path, str]]:
         )
 
 
+def _of_looked_up(settings: Settings) -> Iterator[tuple[Path, str]]:
+    if settings.eureka.enabled and settings.eureka.default_zone:
+        return
+    needed = "eureka.enabled: true" if settings.eureka.default_zone else "eureka.default-zone"
+    for name, service in settings.microservices.items():
+        if service.url.text.startswith(LOOKED_UP):
+            yield ("microservices", name, "url"), f"microservices.{name}.url {service.url} needs {needed}"
+
+
 def _of_kafka(kafka: Kafka) -> Iterator[tuple[Path, str]]:
     if kafka.serialization == "avro" and kafka.schema_registry_url is None:
         yield ("kafka", "serialization"), "kafka.serialization avro needs kafka.schema-registry-url"
@@ -50,14 +60,15 @@ def _of_kafka(kafka: Kafka) -> Iterator[tuple[Path, str]]:
         yield ("kafka", "security-protocol"), message
     names: dict[str, str] = {}
     for field in kafka.topics.__dataclass_fields__:
-        topic = str(getattr(kafka.topics, field))
+        topic: str | None = getattr(kafka.topics, field)
         name = field.replace("_", "-")
         if topic in names:
             yield (
                 ("kafka", "topics", name),
                 f"kafka.topics.{name} is {topic}, as is kafka.topics.{names[topic]}",
             )
-        names.setdefault(topic, name)
+        if topic is not None:
+            names.setdefault(topic, name)
 
 
 def _of_database(database: Database) -> Iterator[tuple[Path, str]]:

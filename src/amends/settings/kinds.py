@@ -22,12 +22,15 @@ T_co = TypeVar("T_co", covariant=True)
 MOST_DIGITS = 18
 MOST_CHARACTERS = 4_096
 HIGHEST_PORT = 65_535
+LOOKED_UP = "lb://"
+"""How the address begins of a service whose instances a registry knows."""
 
 _WHOLE = re.compile(rf"-?(0|[1-9][0-9]{{0,{MOST_DIGITS - 1}}})")
 _LEADING_ZEROS = re.compile(rf"0[0-9]{{1,{MOST_DIGITS}}}")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
 _HOST_PORT = re.compile(r"(\[[^\]]+\]|[^:\[\]]+):([0-9]{1,5})")
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]{0,4094}[\x21-\x7e])?")
 
@@ -178,6 +181,12 @@ def url() -> Kind[Url]:
     return Kind(name="an address", range="that begins with http:// or https://", read=_read_url)
 
 
+def service_url() -> Kind[Url]:
+    """Return the kind of an HTTP address, or of `lb://SERVICE/PATH`, whose instances a registry knows."""
+    name = "an address"
+    return Kind(name=name, range="that begins with http://, https:// or lb://", read=_read_service_url)
+
+
 def header() -> Kind[Secret]:
     """Return the kind of an HTTP header's value; it may carry a key, so it is a secret."""
 
@@ -278,4 +287,16 @@ def _read_url(given: str) -> Url:
     if len(given) > MOST_CHARACTERS:
         raise Wrong
     _read_host(parts.hostname)
+    return Url(given)
+
+
+def _read_service_url(given: str) -> Url:
+    if not given.startswith(LOOKED_UP):
+        return _read_url(given)
+    _check_characters(given)
+    parts = urlsplit(given)
+    if not _SERVICE.fullmatch(parts.netloc) or " " in given or len(given) > MOST_CHARACTERS:
+        raise Wrong("write lb://SERVICE or lb://SERVICE/PATH")
+    if parts.query or parts.fragment:
+        raise Wrong("write lb://SERVICE or lb://SERVICE/PATH")
     return Url(given)

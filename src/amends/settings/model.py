@@ -15,6 +15,7 @@ from amends.definition.policy import FORWARD, STEP_TIMEOUT, UNDO, Backoff, Retry
 from amends.settings.database_url import DatabaseUrl, database_url
 from amends.settings.keys import entries, key, required, section
 from amends.settings.kinds import (
+    Kind,
     broker,
     choice,
     decimal,
@@ -23,6 +24,7 @@ from amends.settings.kinds import (
     list_of,
     matching,
     secret,
+    service_url,
     switch,
     text,
     url,
@@ -102,7 +104,7 @@ class Eureka:
     enabled: bool = key(
         True,
         switch(),
-        "Whether to register; nothing happens as long as there is no server to register with.",
+        "Whether Eureka is used; nothing happens as long as there is no server.",
         spring="eureka.client.enabled",
     )
     default_zone: tuple[Url, ...] = key(
@@ -124,8 +126,30 @@ class Eureka:
     instance_host: str | None = key(
         None,
         host(),
-        "The host to register; the machine's name if there is none.",
+        "The host to register; without it that of `server.public-url`, of `server.host`, or the machine's name.",
         spring="eureka.instance.hostname",
+    )
+    instance_id: str | None = key(
+        None,
+        matching(
+            r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}",
+            name="an id",
+            range="of 1 to 200 letters, digits, '.', '_', ':', '@' and '-'",
+        ),
+        "What this instance is called in Eureka; without it `HOST:APP-NAME:PORT`.",
+        spring="eureka.instance.instance-id",
+    )
+    prefer_ip_address: bool = key(
+        False,
+        switch(),
+        "Whether others are told the IP address in place of the host's name.",
+        spring="eureka.instance.prefer-ip-address",
+    )
+    register: bool = key(
+        True,
+        switch(),
+        "Whether this service is registered; without, others are looked up only.",
+        spring="eureka.client.register-with-eureka",
     )
     renewal_interval: timedelta = key(
         timedelta(seconds=30), duration("1s", "5m"), "The time between two signs of life."
@@ -135,14 +159,17 @@ class Eureka:
     )
 
 
-def _topic(default: str, doc: str) -> str:
+def _topic_kind() -> Kind[str]:
     # `.` and `..` are the only forbidden names among these characters.
-    kind = matching(
+    return matching(
         r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}",
         name="a topic",
         range="of 1 to 249 letters, digits, '.', '_' and '-'",
     )
-    return key(default, kind, doc)
+
+
+def _topic(default: str, doc: str) -> str:
+    return key(default, _topic_kind(), doc)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,7 +184,11 @@ class Topics:
     coupon_applied: str = _topic("coupon-applied-events", "A discount was applied.")
     split_payment_processed: str = _topic("split-payment-processed-events", "A split payment was made.")
     replies: str = _topic("amends.replies", "The replies of participants that speak Amends' own contract.")
-    transitions: str = _topic("amends.transitions", "Every transition of every saga, for others to follow.")
+    transitions: str | None = key(
+        None,
+        _topic_kind(),
+        "Where every transition of every saga leaves to, such as `amends.transitions`; without it they do not leave.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,7 +312,11 @@ class Redis:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Microservice:
-    url: Url = required(url(), "Where the service is; a command is posted to `{url}/{command}`.")
+    url: Url = required(
+        service_url(),
+        "Where the service is; a command is posted to `{url}/{command}`. `lb://SERVICE/PATH`: to one of its instances "
+        "in Eureka.",
+    )
     timeout: timedelta = key(timedelta(seconds=30), duration("1ms", "1h"), "How long one call may take.")
     headers: Mapping[str, Secret] = key(NO_HEADERS, headers(), "Headers for every call, such as a key.")
     rate: float | None = key(
@@ -421,7 +456,8 @@ class Settings:
 
     server: Server = section(Server, "The service's own HTTP server.")
     eureka: Eureka = section(
-        Eureka, "Registration with Eureka. Checked now; the feature itself is still to come."
+        Eureka,
+        "Eureka: this service in it, and the look-up of `microservices` whose address is `lb://SERVICE`.",
     )
     kafka: Kafka = section(
         Kafka,

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from amends.settings.document import Items, Node, NotReadable, Scalar, Table, decode, parse, read_bytes
+from amends.settings.model import Kafka, Topics
 from amends.settings.origin import Fault, Origin, SettingsInvalid, in_file_order, shown
 from amends.wire.topics import StartTopic, StepTopics, TopicBindings, WayTopics
 
@@ -55,6 +56,23 @@ def load_topics(file: str, named: Mapping[str, str]) -> TopicBindings:
     if reading.faults:
         raise SettingsInvalid(in_file_order(reading.faults))
     return found
+
+
+def bindings_of(kafka: Kafka) -> TopicBindings:
+    """Return the bindings that the settings name; none when they name none.
+
+    Raises:
+        SettingsInvalid: something is wrong in the file.
+    """
+    if kafka.bindings is None:
+        return TopicBindings()
+    return load_topics(kafka.bindings, named_topics(kafka.topics))
+
+
+def named_topics(topics: Topics) -> Mapping[str, str]:
+    """Return what bindings may refer to: the topics by their keys in the settings."""
+    named = {field.replace("_", "-"): getattr(topics, field) for field in topics.__dataclass_fields__}
+    return {name: topic for name, topic in named.items() if topic is not None}
 
 
 class _Reading:

@@ -11,25 +11,27 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 
-from amends import Orchestrator, Saga, Step, bootstrap, memory
+from amends import Orchestrator, RetryPolicy, Saga, Step, bootstrap, memory
 from amends.application.breakers import BreakerPolicy, Stage
 from amends.application.gate import Protection
 from amends.application.service import Service
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed, Succeeded
 from servers import redis
-from tests.application.shop import BANK, QUICK, Order, pay, refund
+from tests.application.shop import BANK, Order, pay, refund
 
 PATIENCE = 20.0
 OPEN_FOR = timedelta(seconds=0.4)
 PLAIN = Protection(
     breaker=BreakerPolicy(failures=3, open_for=OPEN_FOR, longest=OPEN_FOR, ramp=timedelta(0)),
 )
+OFTEN = RetryPolicy(attempts=1_000, first=timedelta(milliseconds=1), backoff="fixed")
 PAYMENT = Saga(
     "payment",
     version=1,
     data=Order,
-    body=Step("pay", BANK, do=pay, undo=refund, retry=QUICK, timeout=timedelta(seconds=30)),
+    # Probes that fail use up attempts.
+    body=Step("pay", BANK, do=pay, undo=refund, retry=OFTEN, timeout=timedelta(seconds=30)),
 )
 
 

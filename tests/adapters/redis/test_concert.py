@@ -7,19 +7,22 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
+from amends import Orchestrator, bootstrap, memory
 from amends.application.breakers import BreakerPolicy
 from amends.application.gate import Protection
+from amends.ports.exchange import Met, Said
 from servers import redis
 from tests.adapters.redis import shared_redis
 from tests.adapters.redis.players import (
     OPEN_FOR,
+    PAYMENT,
     PLAIN,
     Bank,
     begin,
@@ -185,6 +188,46 @@ async def test_its_loss_under_load_is_only_noticed(
         bank.mode = "down"
         await begin(one, 3)
         await until(lambda: stage(other) == "open", "breakers to be shared again")
+
+
+async def test_a_redis_that_hangs_is_only_noticed_too(
+    namespace: str, own: redis.Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    bank = Bank()
+    async with players(2, bank, own, namespace, LIMITED) as (one, other):
+        os.kill(own.pid, signal.SIGSTOP)
+        ids = await begin(one, 20)
+        await completed(one, ids)
+        await until(lambda: one.troubles and other.troubles, "both to notice")
+        assert len(told(caplog)) == 2
+        os.kill(own.pid, signal.SIGCONT)
+        await until(lambda: not one.troubles and not other.troubles, "both to find it again")
+        await completed(one, await begin(one, 20))
+
+
+class Broken:
+    """An exchange with a fault of its own."""
+
+    async def meet(self, said: Mapping[str, Said]) -> Met:
+        raise RuntimeError("this is no meeting")
+
+    async def leave(self) -> None:
+        """Nothing to leave."""
+
+
+async def test_a_fault_in_the_exchange_itself_keeps_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    bank = Bank()
+    orchestrator = Orchestrator(
+        sagas=[PAYMENT], store=memory(), participants={"bank": bank}, protection=LIMITED
+    )
+    async with bootstrap.service(orchestrator, exchange=Broken()) as alone:
+        bank.mode = "down"
+        ids = await begin(alone, 5)
+        await until(lambda: stage(alone) == "open")
+        bank.mode = "up"
+        await completed(alone, ids)
+        assert list(alone.troubles) == ["exchange"]
+    assert len([each for each in caplog.records if each.exc_info]) == 1
 
 
 async def test_breakers_opened_while_it_was_away_are_told_when_it_is_back(

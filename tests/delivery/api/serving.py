@@ -166,6 +166,13 @@ def configuration(folder: Path, *, desk: str, lines: Sequence[str] = ()) -> Path
 @contextmanager
 def desk() -> Iterator[str]:
     """The participant as a process; its URL."""
+    with desk_process() as (_, url):
+        yield url
+
+
+@contextmanager
+def desk_process() -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """The participant's process, which may be killed, and its URL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.delivery.api.desk"],
         cwd=ROOT,
@@ -175,7 +182,7 @@ def desk() -> Iterator[str]:
     )
     try:
         assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        yield process, f"http://127.0.0.1:{int(process.stdout.readline())}"
     finally:
         assert process.stdin is not None
         process.stdin.close()

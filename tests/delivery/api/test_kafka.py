@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from amends.adapters.kafka import Address, KafkaSender, make_topics
+from amends.adapters.sqlite import SqliteStoreReader
+from tests.adapters.kafka.relayed import heard, log_of
 from tests.adapters.kafka.shared_broker import broker, new_name
 from tests.adapters.kafka.world import reply_headers
 from tests.delivery.api import serving as s
@@ -113,6 +115,57 @@ def begun(running: s.Serving, step: str) -> bool:
 def test_without_topics_there_is_nothing_parked(tmp_path: Path, desk: str) -> None:
     with s.serving(tmp_path, config=s.configuration(tmp_path, desk=desk)) as running:
         assert running.ask("GET", "/v1/parked").status == 404
+
+
+def test_transitions_leave_to_a_topic_and_no_binding_is_needed(tmp_path: Path, desk: str) -> None:
+    topic = new_name()
+    lines = ["kafka:", f"  bootstrap-servers: [{broker().address}]", f"  topics: {{transitions: {topic}}}"]
+    config = s.configuration(tmp_path, desk=desk, lines=lines)
+    with s.serving(tmp_path, config=config, store="amends.db") as running:
+        for saga_id in ("e-1", "e-2"):
+            wanted = {"saga": "errand", "id": saga_id, "data": {"name": "tea"}}
+            assert running.ask("POST", "/v1/sagas", wanted).status == 201
+            running.reached(saga_id, lambda saga: saga["status"] == "completed")
+        assert 'amends_log_lag{listener="relay"}' in running.ask("GET", "/metrics").body.decode()
+        assert running.ask("GET", "/v1/parked").status == 404
+        run(all_left(tmp_path / "amends.db", topic))
+        assert "troubles" not in running.ask("GET", "/ready").json
+        assert running.stop() == 0
+    # Nobody runs there: what has left may go, and what a topic was never told may not.
+    elsewhere = config.read_text().replace(topic, "never-told")
+    (tmp_path / "elsewhere.yaml").write_text(elsewhere)
+    told = [archived(tmp_path, name) for name in ("elsewhere.yaml", config.name)]
+    # The newest transition stays, with its instance.
+    assert told == ["archived 0 sagas", "archived 1 sagas"]
+
+
+async def all_left(store: Path, topic: str) -> None:
+    async with heard(Address((broker().address,)), topic) as listening:
+        await listening.whole(await log_of(SqliteStoreReader(store)))
+
+
+def archived(folder: Path, config: str) -> str:
+    done = subprocess.run(
+        [*MAIN, "archive", "--age", "1ms", "--config", config, "--store", "amends.db"],
+        env=s.environment(),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.partition(",")[0]
+
+
+def test_a_topic_that_means_something_else_is_refused(tmp_path: Path) -> None:
+    name = new_name()
+    config = configured(tmp_path, name)
+    config.write_text(
+        config.read_text().replace(f"{name}.replies", f"{name}.replies, transitions: {name}.desk")
+    )
+    process, log = s.launch(tmp_path, s.SAGAS, "--config", str(config), "--store", "amends.db", "--port", "0")
+    assert process.wait(timeout=s.PATIENCE) == 2
+    assert f"kafka.topics.transitions: the topic {name}.desk cannot carry transitions" in log.read_text()
 
 
 def test_a_broker_that_is_away_is_shown_and_nothing_else_stops(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ VERBS_THAT_ASK = {
     "discard": ["discard", "x", "--reason", "y"],
     "diagram": ["diagram", "order"],
 }
-OTHERS = {"demo", "serve", "migrate", "archive", "restore", "lint", "bench", "config", "completion"}
+OTHERS = {
+    *("demo", "serve", "migrate", "archive", "restore", "lint", "export", "bench", "config", "completion"),
+}
 
 
 def test_every_verb_is_here() -> None:

@@ -3,6 +3,8 @@
 Rules
 - A connection is opened by the call that needs it, inside the event loop of that call, and serves one request at a
   time. It is used again when its response allows it, and closed after `KEEP` seconds of doing nothing.
+- A host's name is resolved for each new connection; of several addresses the next is tried when one does not answer.
+  No connection is used for longer than `AGE` seconds and a little, so what the name stands for now is found out.
 - The limit is per host and there is none over all hosts: a participant that hangs uses up its own connections, and the
   others' sagas go on. Who waits for one gets it in turn.
 - Nothing is sent twice, and nothing is remembered between calls: no cookies, no proxies or passwords from the
@@ -20,6 +22,10 @@ from amends.adapters.http.response import Response
 
 KEEP: Final = 15.0
 """Seconds for which an idle connection is kept: less than servers keep theirs, so a call rarely meets its end."""
+AGE: Final = 60.0
+"""Seconds after which a connection serves its last request, however busy it is."""
+APART: Final = 30
+"""Of so many connections that are opened together, no two end in the same second."""
 RACE_AFTER: Final = 0.25
 """Seconds after which the next address of a host is tried beside the first one (RFC 8305)."""
 
@@ -39,7 +45,7 @@ class Host(NamedTuple):
 class Connection(asyncio.Protocol):
     """One connection; at most one request is on it."""
 
-    __slots__ = ("_response", "_transport", "_waiting", "_way", "idle_since", "is_open")
+    __slots__ = ("_response", "_transport", "_waiting", "_way", "end", "idle_since", "is_last", "is_open")
 
     def __init__(self, way: "_Way") -> None:
         self._way = way
@@ -47,7 +53,11 @@ class Connection(asyncio.Protocol):
         self._response: Response | None = None
         self._waiting: asyncio.Future[HttpAnswer] | None = None
         self.is_open = False
+        self.is_last = False
+        """The next request is its last."""
         self.idle_since = 0.0
+        self.end: asyncio.TimerHandle | None = None
+        """What retires it when it is old."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -69,9 +79,15 @@ class Connection(asyncio.Protocol):
             raise
         finally:
             self._waiting = None
-        if not self._response.reusable or self._transport.get_write_buffer_size():
+        if self.is_last or not self._response.reusable or self._transport.get_write_buffer_size():
             self.close()
         return answer
+
+    def retire(self) -> None:
+        """Serve no more than the request that is on it."""
+        self.is_last = True
+        if self._waiting is None:
+            self.close()
 
     def data_received(self, data: bytes) -> None:
         """Take a piece of the response."""
@@ -97,6 +113,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self.is_open = False
+        if self.end is not None:
+            self.end.cancel()
         self._ended(exc)
         self._way.lost(self)
 
@@ -134,6 +152,8 @@ class _Way:
         self._queue: deque[asyncio.Future[Connection | None]] = deque()
         self._sweep: asyncio.TimerHandle | None = None
         self._emptied = asyncio.Event()
+        self._opened_ever = 0
+        self._is_retired = False
         self._is_closed = False
 
     async def take(self) -> Connection:
@@ -177,6 +197,10 @@ class _Way:
             self._free()
             raise CannotConnect from ConnectionResetError("it was closed at once")
         self._open.add(connection)
+        self._opened_ever += 1
+        age = AGE + self._opened_ever % APART
+        connection.end = asyncio.get_running_loop().call_later(age, connection.retire)
+        connection.is_last = self._is_retired
         if self._is_closed:
             connection.close()
         return connection
@@ -226,6 +250,12 @@ class _Way:
         if left:
             self._sweep = loop.call_at(min(left) + KEEP, self._close_idle)
 
+    def retire(self) -> None:
+        """Close those that are idle; each of the others after the request that is on it."""
+        self._is_retired = True
+        for connection in list(self._open):
+            connection.retire()
+
     async def close(self) -> None:
         """Close all of them, and return when they are closed."""
         self._is_closed = True
@@ -274,6 +304,12 @@ class HttpConnections:
             self._context = ssl.create_default_context()
         way = self._ways[host] = _Way(host, self._per_host, self._context if host.is_secure else None)
         return way
+
+    def forget(self, host: Host) -> None:
+        """Keep no connection to `host`; who has a request there is answered first."""
+        way = self._ways.pop(host, None)
+        if way is not None:
+            way.retire()
 
     async def close(self) -> None:
         """Close all connections. Closing twice is harmless."""

@@ -8,6 +8,7 @@ It does not: decide, or keep anything that must not be lost.
 from amends.adapters.kafka.cluster import KafkaCluster
 from amends.adapters.kafka.driver import Address, Security, behind, make_topics
 from amends.adapters.kafka.intake import KafkaIntake
+from amends.adapters.kafka.outlet import KafkaOutlet
 from amends.adapters.kafka.sender import KafkaSender
 from amends.adapters.kafka.transport import KafkaTransport
 
@@ -15,6 +16,7 @@ __all__ = [
     "Address",
     "KafkaCluster",
     "KafkaIntake",
+    "KafkaOutlet",
     "KafkaSender",
     "KafkaTransport",
     "Security",

@@ -1,4 +1,4 @@
-"""One cluster as the orchestrator uses it: a way out for all bindings, a way in for all that is read.
+"""One cluster as the orchestrator uses it: a way out for all bindings, one for transitions, a way in for what is read.
 
 Rules: the bindings say who is spoken to over which topics. Topics that are not there are made before anything is read,
 if that is wished; a cluster that is away by then is waited for, beside.
@@ -13,6 +13,7 @@ from typing import Final
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.events import EventTransport, readers
 from amends.adapters.kafka.intake import KafkaIntake
+from amends.adapters.kafka.outlet import KafkaOutlet
 from amends.adapters.kafka.replies import read_reply
 from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, KafkaSender, told
 from amends.adapters.kafka.transport import KafkaTransport
@@ -88,6 +89,16 @@ class KafkaCluster:
     def behind(self) -> Mapping[tuple[str, int], int]:
         """How many records are still to be taken, by topic and partition, of what this process reads."""
         return self._intake.behind
+
+    def outlet(self, topic: str) -> KafkaOutlet:
+        """Return a way out for transitions, with a connection of its own.
+
+        Raises:
+            ValueError: the topic is read, or carries commands.
+        """
+        if topic in self._topics:
+            raise ValueError(f"the topic {topic} cannot carry transitions and something else as well")
+        return KafkaOutlet(self._address, topic, partitions=self._partitions)
 
     def read(self, record: Record) -> Content:
         """Return what a record says, by the topic that it came on."""

@@ -8,7 +8,7 @@ Rules
 It does not: persist, take threads into account, or know an index for anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import assert_never
 
@@ -38,6 +38,7 @@ class MemoryEventStore:
         self._index: dict[StreamKey, OpenInstance] = {}
         self._log: list[Transition | None] = []
         self._definitions: dict[tuple[str, int], DefinitionNote] = {}
+        self._relayed: dict[str, int] = {}
         self._is_open = False
 
     async def open(self) -> None:
@@ -139,6 +140,9 @@ class MemoryEventStore:
                 self._log[sequence - 1] = transition
         return verdicts
 
+    def relay_checkpoint(self, topic: str) -> "MemoryRelayCheckpoint":
+        return MemoryRelayCheckpoint(self._relayed, topic, self._check_open)
+
     def _logged(self, after: int, limit: int) -> list[Logged]:
         found: list[Logged] = []
         for place in range(after, len(self._log)):
@@ -186,6 +190,28 @@ class MemoryEventStore:
     def _check_open(self) -> None:
         if not self._is_open:
             raise StoreUnavailable("The store in memory is not open; call open() first.")
+
+
+class MemoryRelayCheckpoint:
+    """`RelayCheckpoint` of one topic in the store's memory."""
+
+    def __init__(self, relayed: dict[str, int], topic: str, check_open: Callable[[], None]) -> None:
+        self._relayed = relayed
+        self._topic = topic
+        self._check_open = check_open
+
+    async def claim(self) -> bool:
+        return True
+
+    async def reached(self) -> int:
+        self._check_open()
+        return self._relayed.get(self._topic, 0)
+
+    async def move(self, sequence: int) -> None:
+        self._relayed[self._topic] = max(await self.reached(), sequence)
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 def _place(append: Append) -> tuple[StreamKey, int]:

@@ -26,6 +26,7 @@ from amends.adapters.postgres.inbox import PostgresInbox
 from amends.adapters.postgres.log_order import LogOrder
 from amends.adapters.postgres.membership import Heard, PostgresMembership
 from amends.adapters.postgres.readers import Readers
+from amends.adapters.postgres.relay import PostgresRelayCheckpoint
 from amends.adapters.postgres.writer import StoreWriter
 from amends.ports.event_store import (
     Append,
@@ -186,6 +187,11 @@ class PostgresEventStore:
     async def restore_streams(self, streams: Sequence[StoredStream]) -> Sequence[bool]:
         token = self._must_be_open().writer.token
         return await self._write(lambda writer: writer.restore_streams(streams, token))
+
+    def relay_checkpoint(self, topic: str) -> PostgresRelayCheckpoint:
+        return PostgresRelayCheckpoint(
+            self._address, topic, connect_within=self._connect_within, ask=self._ask
+        )
 
     async def close(self) -> None:
         opened, self._opened = self._opened, None

@@ -95,6 +95,10 @@ PARKED_GET: Final = _query("parked_get")
 PARKED_FIND: Final = _query("parked_find")
 PARKED_COUNTS: Final = _query("parked_counts")
 
+CLAIM_RELAY: Final = _query("claim_relay")
+RELAY_REACHED: Final = _query("relay_reached")
+RELAY_MOVE: Final = _query("relay_move")
+
 CREATE_LIMIT_TABLE: Final = _query("create_limit_table")
 LIMIT_TRANSITION: Final = _query("limit_transition")
 DROP_SCHEMA: Final = _query("drop_schema")

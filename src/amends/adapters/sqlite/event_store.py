@@ -32,6 +32,7 @@ from amends.adapters.sqlite.database import Database, open_database
 from amends.adapters.sqlite.faults import AsStoreErrors, unavailable
 from amends.adapters.sqlite.instants import to_microseconds
 from amends.adapters.sqlite.lane import Lane
+from amends.adapters.sqlite.relay import SqliteRelayCheckpoint
 from amends.ports.event_store import (
     Append,
     DefinitionNote,
@@ -149,6 +150,9 @@ class SqliteEventStore:
 
     async def restore_streams(self, streams: Sequence[StoredStream]) -> Sequence[bool]:
         return await self._change(partial(retention.restore_streams, streams=streams))
+
+    def relay_checkpoint(self, topic: str) -> SqliteRelayCheckpoint:
+        return SqliteRelayCheckpoint(topic, ask=self._ask, change=self._change)
 
     async def close(self) -> None:
         session, self._session = self._session, None

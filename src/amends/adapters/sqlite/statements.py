@@ -61,3 +61,6 @@ PARKED_SETTLE: Final = _query("parked_settle")
 PARKED_GET: Final = _query("parked_get")
 PARKED_FIND: Final = _query("parked_find")
 PARKED_COUNTS: Final = _query("parked_counts")
+
+RELAY_REACHED: Final = _query("relay_reached")
+RELAY_MOVE: Final = _query("relay_move")

@@ -195,8 +195,8 @@ class ProblemDocument(msgspec.Struct, kw_only=True):
 
 
 class ReadyDocument(msgspec.Struct, kw_only=True):
-    """Whether work may come; `troubles` say why records wait somewhere, by binding, or for the intake, and with
-    `exchange` that processes do not act together.
+    """Whether work may come; `troubles` say why records or commands wait, by binding, for the intake, or discovery;
+    with `exchange` they say that processes do not act together.
     """
 
     status: str

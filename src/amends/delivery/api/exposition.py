@@ -73,7 +73,8 @@ METRICS: Mapping[str, Metric] = {
     ),
     "amends_parked": Metric("gauge", "Records that are kept aside, by state."),
     "amends_trouble": Metric(
-        "gauge", "1 for a way on which records wait, by the binding, or intake; exchange."
+        "gauge",
+        "1 for a way on which something waits, by the binding, intake, relay, or discovery; exchange.",
     ),
     "amends_ready": Metric("gauge", "1 while work may come."),
     "amends_members": Metric("gauge", "Processes that share the store, this one among them."),

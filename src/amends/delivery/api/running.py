@@ -35,10 +35,11 @@ from amends.delivery.api.cursor import Cursors, key_beside
 from amends.delivery.api.descriptors import Share, share
 from amends.delivery.api.protections import protection
 from amends.delivery.api.server import Options, Server
+from amends.delivery.registry import discovery
 from amends.delivery.stores import NotServed, parked, stores
 from amends.settings import Settings, SettingsInvalid
 from amends.settings.model import Retention
-from amends.settings.topics import load_topics
+from amends.settings.topics import bindings_of
 
 CALLBACKS = "/v1/callbacks"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound to it here
@@ -60,7 +61,9 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
         DefinitionChanged, StoreError, KeyUnusable: the store cannot.
         OSError: the address cannot be had.
     """
-    cluster = _cluster(settings)
+    brokers = _brokers(settings)
+    cluster = brokers if settings.kafka.bindings is not None else None
+    outlet = _outlet(brokers, settings)
     bindings = _bindings(sagas, settings, over_topics=cluster.transports if cluster else {})
     going = _signalled()
     async with AsyncExitStack() as stack:
@@ -73,7 +76,14 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
             lane_width=settings.saga.lane_width,
         )
         url = _url(sockets[0])
-        joined = _Joined(sagas=sagas, settings=settings, bindings=bindings, cluster=cluster)
+        joined = _Joined(
+            sagas=sagas,
+            settings=settings,
+            bindings=bindings,
+            cluster=cluster,
+            outlet=outlet,
+            discovery=discovery(settings, sockets[0].getsockname()[1]),
+        )
         service, callbacks, answer = _service(joined, shares, url)
         server = Server(
             service=service,
@@ -89,6 +99,7 @@ async def run(sagas: "Sequence[Saga[Any]]", settings: Settings, *, ready: Callab
                 ready(url)
                 await going.wait()
             _log.info("going down: waiting for what is in progress")
+            service.going_down()
             await server.drain(settings.server.shutdown_timeout.total_seconds())
         _log.info("stopped")
 
@@ -117,7 +128,11 @@ class _Joined:
     bindings: Sequence[str]
     """The participants that are called over HTTP."""
     cluster: Any
-    """The brokers, as `bootstrap.kafka` gives them; None without."""
+    """The brokers, as `bootstrap.kafka` gives them; None without `kafka.bindings`."""
+    outlet: Any
+    """The topic that every transition leaves to; None without."""
+    discovery: Any
+    """The registry of services, as `bootstrap.eureka` gives it; None without."""
 
 
 def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbacks, Answer]:
@@ -128,7 +143,7 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
         public + CALLBACKS, longest_body=server.max_body_size, body_within=server.body_timeout
     )
     store, read_model = stores(settings.database)
-    http = _transports(settings, joined.bindings, callbacks.url, shares.per_participant)
+    http = _transports(joined, callbacks.url, shares.per_participant)
     orchestrator = Orchestrator(
         sagas=joined.sagas,
         store=store,
@@ -150,7 +165,9 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
         read_model=read_model,
         retained=_retained(settings.retention),
         incoming=coming,
+        outlet=joined.outlet,
         exchange=_exchange(settings),
+        discovery=joined.discovery,
     )
     return service, callbacks, answer
 
@@ -185,27 +202,26 @@ def _exchange(settings: Settings) -> bootstrap.Exchange | None:
     )
 
 
-def _cluster(settings: Settings) -> Any:
-    """Return the brokers with what is bound to them; None without `kafka.bindings`.
+def _brokers(settings: Settings) -> Any:
+    """Return the brokers with what is bound to them; None when nothing goes over them.
 
     Raises:
         NotServed: the bindings, or the brokers' settings, cannot be used.
     """
     kafka = settings.kafka
-    if kafka.bindings is None:
+    if kafka.bindings is None and not kafka.topics.transitions:
         return None
+    wanted = "kafka.topics.transitions" if kafka.bindings is None else "kafka.bindings"
     if not kafka.bootstrap_servers:
-        raise NotServed("kafka.bindings needs kafka.bootstrap-servers")
+        raise NotServed(f"{wanted} needs kafka.bootstrap-servers")
     if importlib.util.find_spec("aiokafka") is None:
-        raise NotServed('kafka.bindings needs aiokafka: pip install "amends[kafka]"')
+        raise NotServed(f'{wanted} needs aiokafka: pip install "amends[kafka]"')
     if kafka.serialization != "json":
         raise NotServed("kafka.serialization: avro is still to come")
-    names = kafka.topics.__dataclass_fields__
-    named = {name.replace("_", "-"): str(getattr(kafka.topics, name)) for name in names}
     try:
         return bootstrap.kafka(
             kafka.bootstrap_servers,
-            load_topics(kafka.bindings, named),
+            bindings_of(kafka),
             group=kafka.consumer_group,
             client_id=kafka.client_id,
             replies=kafka.topics.replies,
@@ -218,6 +234,19 @@ def _cluster(settings: Settings) -> Any:
         )
     except (SettingsInvalid, ValueError) as error:
         raise NotServed(f"kafka.bindings: {error}") from error
+
+
+def _outlet(brokers: Any, settings: Settings) -> Any:
+    """Return where transitions leave to; None when they do not.
+
+    Raises:
+        NotServed: the topic has another meaning.
+    """
+    topic = settings.kafka.topics.transitions
+    try:
+        return brokers.outlet(topic) if topic else None
+    except ValueError as error:
+        raise NotServed(f"kafka.topics.transitions: {error}") from error
 
 
 def _bindings(
@@ -236,12 +265,10 @@ def _bindings(
     return sorted(used - over_topics.keys())
 
 
-def _transports(
-    settings: Settings, bindings: Sequence[str], callback_url: str, connections: int
-) -> Mapping[str, Transport]:
+def _transports(joined: _Joined, callback_url: str, connections: int) -> Mapping[str, Transport]:
     found: dict[str, Transport] = {}
-    for name in bindings:
-        bound_to = settings.microservices[name]
+    for name in joined.bindings:
+        bound_to = joined.settings.microservices[name]
         try:
             found[name] = bootstrap.http(
                 bound_to.url.text,
@@ -250,6 +277,7 @@ def _transports(
                 callback_url=callback_url,
                 connections=connections,
                 status=bound_to.status,
+                discovery=joined.discovery,
             )
         except ValueError as error:
             raise NotServed(f"microservices.{name}: {error}") from error

@@ -48,6 +48,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "discard": ("parked", "discard"),
     "definitions": ("definitions", "definitions"),
     "diagram": ("definitions", "diagram"),
+    "export": ("export", "export"),
     "participants": ("participants", "participants"),
     "serve": ("serve", "serve"),
     "migrate": ("migrate", "migrate"),

@@ -114,6 +114,7 @@ def _upkeep(
 ) -> Any:
     """Do something with the store and its archive; None when one of them refuses, which is said."""
     from amends import bootstrap
+    from amends.application.upkeep import Upkeep
     from amends.delivery.stores import NotServed, stores
 
     database = settings.database
@@ -126,7 +127,9 @@ def _upkeep(
 
     async def opened() -> Any:
         archive = bootstrap.folder_archive(folder or settings.retention.folder)
-        async with bootstrap.upkeep(found.store, archive, read_model=found.read_model) as upkeep:
+        async with Upkeep(
+            found.store, archive, read_model=found.read_model, topic=settings.kafka.topics.transitions or ""
+        ) as upkeep:
             return await do(upkeep)
 
     try:
