@@ -15,9 +15,10 @@ It does not: consume, read records (an adapter's function does), or decide what 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from amends.application.entry_spans import ListenerSpan
@@ -33,9 +34,9 @@ from amends.application.errors import (
     SagaUnknown,
 )
 from amends.application.follower import Followed, Listener
-from amends.application.late_replies import record_event, record_reply
+from amends.application.late_replies import record_event, record_reply, record_soon
 from amends.application.orchestrator import Orchestrator
-from amends.ports import Clock, StoreError, StreamKey
+from amends.ports import Clock, StoreError, StreamKey, Verdict
 from amends.ports.intake import (
     CannotReadYet,
     Content,
@@ -149,11 +150,34 @@ class Arrivals:
         self._outcomes[record.topic, outcome] += 1
         return outcome
 
+    def take_soon(self, record: Record, told: Callable[[Outcome | None], None]) -> bool:
+        """Bring a reply to an instance of this process, which nearly all are, and call back when it is durable.
+
+        False: it is not that simple, use `take`. `told` hears None when nothing became of it: use `take` as well.
+        """
+        if self._unpack is not None or self._orchestrator.tracer is not None:
+            return False
+        try:
+            content = self._read(record)
+        except Exception:  # noqa: BLE001  `take` parks it
+            return False
+        if type(content) is not ReplyCame or content.reply.namespace != self._orchestrator.namespace:
+            return False
+        heard = partial(self._heard, record.topic, told)
+        return record_soon(self._orchestrator.engine.entrance, content.reply, heard)
+
+    def _heard(self, topic: str, told: Callable[[Outcome | None], None], verdict: Verdict | None) -> None:
+        if verdict is None or verdict == "unknown":
+            told(None)
+        else:
+            self._outcomes[topic, verdict] += 1
+            told(verdict)
+
     async def _taken(self, record: Record) -> tuple[Outcome, str]:
         """Return what became of a record, and the instance that it is for."""
         saga_id = ""
         try:
-            content = self._read(record)
+            content = await self._content(record)
             saga_id = _about(content)
             return await self._bring(content), saga_id
         except PASSING:

@@ -94,6 +94,17 @@ class Entrance:
         """
         return await self._bring(key, Ask(trigger, expected=expected))
 
+    def submit(self, key: StreamKey, ask: Ask) -> bool:
+        """Have `ask` decided and its waiter told; False, and nothing, when that cannot be done in this process now."""
+        if not self._shards.holds(key):
+            return False
+        try:
+            instance = self._bring_in(key)
+        except Exception:  # noqa: BLE001  whatever stopped the engine, who asks the other way is told
+            return False
+        self._submit(instance, ask)
+        return True
+
     async def compare(self, key: StreamKey, trigger: Trigger) -> tuple[State, State]:
         """As `act`; return also what the instance was: when it was decided, or when it was sent to its holder.
 

@@ -11,10 +11,10 @@ It does not: decide who holds what.
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from amends.application.errors import AmendsError
-from amends.application.instance import Ask, Instance, Until, Waiter, refuse
+from amends.application.instance import Ask, Awaits, Instance, Until, Waiter, refuse
 from amends.application.live import Live
 from amends.core.trigger import Recover, Tick
 from amends.ports import StreamKey
@@ -31,7 +31,7 @@ class Elsewhere(Protocol):
         """Have a trigger decided there; its waiter is told as if it had been decided here."""
         ...
 
-    def watch(self, key: StreamKey, until: Until, waiter: "asyncio.Future[Any]") -> None:
+    def watch(self, key: StreamKey, until: Until, waiter: Awaits) -> None:
         """Tell `waiter` when the instance has come to what `until` names."""
         ...
 

@@ -4,10 +4,9 @@ Rules: at most one append of an instance is on its way; triggers that come meanw
 It does not: act. The engine does.
 """
 
-import asyncio
 from collections import deque
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -18,7 +17,18 @@ from amends.core.state import State
 from amends.core.trigger import Trigger
 from amends.ports import StreamKey
 
-Waiter: TypeAlias = "asyncio.Future[Any] | None"
+
+class Awaits(Protocol):
+    """What is asked of a waiter's future, and of what stands for one."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: Any, /) -> None: ...
+
+    def set_exception(self, exception: BaseException, /) -> None: ...
+
+
+Waiter: TypeAlias = Awaits | None
 Until: TypeAlias = Literal["end", "stuck"]
 """What is waited for: the end, or the end or that a person is needed, whichever comes first."""
 
@@ -83,7 +93,7 @@ class Instance:
         """Who waits for the append that is on its way."""
         self.in_flight: set[tuple[str, int]] = set()
         """Commands handed to the dispatcher and not answered: (command id, attempt)."""
-        self.ended: dict[asyncio.Future[State], Until] = {}
+        self.ended: dict[Awaits, Until] = {}
         """Who waits for its end, or for less."""
         self.leaving = False
         """Another process goes on with it: it decides nothing more here."""
@@ -103,7 +113,7 @@ class Instance:
     def rests(self) -> bool:
         """Tell whether all that it does is wait for a participant, and somebody waits with it for the end."""
         return bool(
-            self.ended and not (self.busy or self.queue or self.in_flight) and self.state.outstanding()
+            self.ended and not (self.busy or self.queue or self.in_flight) and self.state.is_outstanding
         )
 
     def waiters(self) -> "list[Waiter]":

@@ -8,8 +8,11 @@ Rules
 It does not: listen, or decide what a reply leads to (the core does).
 """
 
+from collections.abc import Callable
+
 from amends.application.entrance import Entrance
-from amends.application.errors import ActRefused
+from amends.application.errors import ActRefused, AmendsError
+from amends.application.instance import Ask
 from amends.core.decide import ANY_ATTEMPT
 from amends.core.outcome import Answer, Failed, Refused
 from amends.core.plan import Place, Plan, StepPlace, UndoPlace
@@ -25,11 +28,63 @@ async def record_reply(entrance: Entrance, reply: CallbackReply) -> Verdict:
     Raises:
         SagaUnknown: there is no such instance, or (DefinitionUnknown) this process does not have its definition.
     """
-    if reply.round < 1 or (reply.direction == "do" and reply.round != 1):
+    trigger = _trigger(reply)
+    if trigger is None:
         return "unknown"
-    attempt = reply.attempt if isinstance(reply.answer, Failed) else ANY_ATTEMPT
-    trigger = Reply(reply.step, reply.direction, reply.round, attempt, reply.answer)
     return await _record(entrance, StreamKey(reply.namespace, reply.saga_id), trigger)
+
+
+def record_soon(entrance: Entrance, reply: CallbackReply, told: Callable[[Verdict | None], None]) -> bool:
+    """Record the answer to the command that it names, without a task: `told` is called when that is durable.
+
+    It hears None when it came to nothing: `record_reply` then says why. Returns False, and does nothing, when the
+    instance is held elsewhere.
+    """
+    trigger = _trigger(reply)
+    if trigger is None:
+        return False
+    ask = Ask(trigger)
+    ask.waiter = _Waiter(entrance, trigger, ask, told)
+    return entrance.submit(StreamKey(reply.namespace, reply.saga_id), ask)
+
+
+class _Waiter:
+    """Stands where a future would, and calls back at once: a future's callback would cost a turn of the loop."""
+
+    __slots__ = ("_ask", "_entrance", "_is_done", "_reply", "_told")
+
+    def __init__(
+        self, entrance: Entrance, reply: Reply, ask: Ask, told: Callable[[Verdict | None], None]
+    ) -> None:
+        self._entrance = entrance
+        self._reply = reply
+        self._ask = ask
+        self._told = told
+        self._is_done = False
+
+    def done(self) -> bool:
+        return self._is_done
+
+    def set_result(self, after: State) -> None:
+        self._is_done = True
+        before = self._ask.before or after
+        try:
+            verdict = _verdict(self._entrance, before, after, self._reply)
+        except AmendsError:
+            verdict = None
+        self._told(verdict)
+
+    def set_exception(self, _error: BaseException) -> None:
+        self._is_done = True
+        self._told(None)
+
+
+def _trigger(reply: CallbackReply) -> Reply | None:
+    """Return what a reply means to the core; None when no command has that round."""
+    if reply.round < 1 or (reply.direction == "do" and reply.round != 1):
+        return None
+    attempt = reply.attempt if isinstance(reply.answer, Failed) else ANY_ATTEMPT
+    return Reply(reply.step, reply.direction, reply.round, attempt, reply.answer)
 
 
 async def record_event(entrance: Entrance, namespace: str, event: EventCame) -> Verdict:
@@ -55,6 +110,10 @@ async def _record(entrance: Entrance, key: StreamKey, reply: Reply) -> Verdict:
         if refused.code == "unknown-command":
             return "unknown"
         raise
+    return _verdict(entrance, before, after, reply)
+
+
+def _verdict(entrance: Entrance, before: State, after: State, reply: Reply) -> Verdict:
     step, was = after.nodes.get(reply.step), before.nodes.get(reply.step)
     is_do = reply.direction == "do"
     if not isinstance(step, StepState):

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from amends.application.errors import AmendsError, NotRunning, Overloaded
 from amends.application.handover import told
 from amends.application.inbox_row import read_answer, row_of
-from amends.application.instance import Ask, Until, refuse
+from amends.application.instance import Ask, Awaits, Until, refuse
 from amends.application.loader import Loader
 from amends.application.patience import longer
 from amends.application.watch import watched
@@ -75,7 +75,7 @@ class Sender:
             self._outgoing.append(Sent(key, ask))
             self._posting.set()
 
-    def watch(self, key: StreamKey, until: Until, waiter: "asyncio.Future[Any]") -> None:
+    def watch(self, key: StreamKey, until: Until, waiter: Awaits) -> None:
         """Tell `waiter` when the instance has come to what `until` names."""
         self._spawn(self._watch(key, until, waiter))
 
@@ -174,7 +174,7 @@ class Sender:
         else:
             await self._tell_state(sent.key, waiter)
 
-    async def _tell_state(self, key: StreamKey, waiter: "asyncio.Future[Any]") -> None:
+    async def _tell_state(self, key: StreamKey, waiter: Awaits) -> None:
         try:
             state = await self._loader.patience.ask(lambda: self._loader.fold(key))
         except Exception as error:  # noqa: BLE001  whatever it is, it concerns this caller
@@ -182,7 +182,7 @@ class Sender:
         else:
             told(waiter, None, state)
 
-    async def _watch(self, key: StreamKey, until: Until, waiter: "asyncio.Future[Any]") -> None:
+    async def _watch(self, key: StreamKey, until: Until, waiter: Awaits) -> None:
         try:
             state = await watched(self._loader, key, until)
         except asyncio.CancelledError:

@@ -35,7 +35,7 @@ from amends.ports import (
     SharedStore,
 )
 from amends.ports.exchange import Exchange
-from amends.ports.intake import Intake
+from amends.ports.intake import Behind, Intake, Quick
 
 POLL = 0.2
 """Seconds after which it is looked for what other processes committed."""
@@ -58,6 +58,8 @@ class Gauges(NamedTuple):
     is_ready: bool
     troubles: dict[str, str]
     """What keeps records from moving, services from being found, or processes from acting together, by name."""
+    behind: dict[tuple[str, int], int]
+    """How many records are still to be taken, by topic and partition, of what this process reads."""
     members: int
     """Processes that share the store, this one among them."""
     shards: int
@@ -86,6 +88,13 @@ class Incoming(NamedTuple):
 
     intake: Intake
     arrivals: Arrivals
+
+    async def begin(self) -> None:
+        """Begin to take what comes in."""
+        intake, arrivals = self
+        if isinstance(intake, Quick):
+            intake.offer(arrivals.take_soon)
+        await intake.start(arrivals.take)
 
 
 class Service:
@@ -253,6 +262,7 @@ class Service:
             lag={listener.name: self._follower.lag(listener) for listener in self._listeners},
             is_ready=self.is_ready,
             troubles=self.troubles,
+            behind=self._behind(),
             members=self.members,
             shards=len(engine.shards.held) if sharing else SHARDS,
             sent=sharing.sender.waiting if sharing else 0,
@@ -260,6 +270,11 @@ class Service:
             parked=sharing.receiver.parked if sharing else 0,
             spans_lost=self._orchestrator.tracer.sink.lost if self._orchestrator.tracer else 0,
         )
+
+    def _behind(self) -> dict[tuple[str, int], int]:
+        if self._incoming is None or not isinstance(self._incoming.intake, Behind):
+            return {}
+        return dict(self._incoming.intake.behind)
 
     async def __aenter__(self) -> Self:
         """Open the orchestrator, then what looks on.
@@ -297,7 +312,7 @@ class Service:
                 self._retention.start(self._retained.interval)
             if self._incoming is not None:
                 stack.push_async_callback(self._incoming.intake.stop)
-                await self._incoming.intake.start(self._incoming.arrivals.take)
+                await self._incoming.begin()
             if self._presence is not None:
                 stack.push_async_callback(self._presence.stop)
                 self._presence.start()

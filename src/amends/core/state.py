@@ -166,6 +166,13 @@ class State(msgspec.Struct, kw_only=True):
             return []
         return [self.command(path, step) for path, step in self.steps() if step.phase in IN_FLIGHT]
 
+    @property
+    def is_outstanding(self) -> bool:
+        """Tell whether any command is `outstanding`."""
+        if self.paused or self.final == "abandoned":
+            return False
+        return any(isinstance(node, StepState) and node.phase in IN_FLIGHT for node in self.nodes.values())
+
     def command(self, path: str, step: StepState) -> SendCommand:
         """Return the outstanding command of `step` as an effect."""
         if step.phase == "doing":

@@ -6,11 +6,12 @@ Rules
 - An intake hands each record to `Take` and lets go of it (commits its offset) when that returns: then what it carried
   is durable. `Take` raises only what passes by itself; the record is then handed over again.
 - Records of one key are handed over one after the other, in their order.
+- What only has to reach an instance of this process can be taken without a task of its own: `TakeSoon`.
 It does not: decide, or know whether anybody waits for what a record says.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -91,6 +92,10 @@ Unpack: TypeAlias = Callable[[Record], Awaitable[Record | Unreadable]]
 """Returns a record whose value is JSON for one whose value is not; raises CannotReadYet."""
 Take: TypeAlias = Callable[[Record], Awaitable[Outcome]]
 
+TakeSoon: TypeAlias = Callable[[Record, Callable[[Outcome | None], None]], bool]
+"""Takes a record and calls back when what it carried is durable, perhaps at once, with what became of it; with None
+when it is to be handed to `Take` after all. Returns False, and never calls, when that is clear from the beginning."""
+
 
 class Intake(Protocol):
     """Where records come in."""
@@ -106,4 +111,23 @@ class Intake(Protocol):
 
     async def stop(self) -> None:
         """Hand over none any more, after those that are being taken. Stopping twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class Quick(Protocol):
+    """What an intake has besides when it can hand over records without a task for each."""
+
+    def offer(self, soon: TakeSoon) -> None:
+        """Offer each record to `soon` first; to be said before `start`."""
+        ...
+
+
+@runtime_checkable
+class Behind(Protocol):
+    """What an intake has besides when it knows how much is still to come."""
+
+    @property
+    def behind(self) -> Mapping[tuple[str, int], int]:
+        """How many records are still to be taken, by topic and partition, of what this process reads; a moment old."""
         ...

@@ -31,7 +31,7 @@ from amends.application.orchestrator import SystemClock
 from amends.application.service import Incoming, Service
 from amends.core.effect import command_id
 from amends.ports import EventStore
-from amends.ports.intake import Outcome, Record, Take
+from amends.ports.intake import Outcome, Record, Take, TakeSoon
 from amends.ports.parked import ParkedStore
 from amends.wire.topics import StartTopic, StepTopics, TopicBindings, WayTopics
 from tests.adapters.kafka.shared_broker import broker, new_name
@@ -104,17 +104,31 @@ class Counting:
     def trouble(self) -> str:
         return self.cluster.trouble
 
+    def offer(self, soon: TakeSoon) -> None:
+        def counted(record: Record, told: Callable[[Outcome | None], None]) -> bool:
+            def heard(outcome: Outcome | None) -> None:
+                if outcome is not None:
+                    self._count(record, outcome)
+                told(outcome)
+
+            return soon(record, heard)
+
+        self.cluster.offer(counted)
+
     async def start(self, take: Take) -> None:
         async def counted(record: Record) -> Outcome:
             outcome = await take(record)
-            self.outcomes[record.topic, record.partition, record.offset] = outcome
-            self.taken += 1
-            for number, waiter in self._awaited:
-                if self.taken >= number and not waiter.done():
-                    waiter.set_result(None)
+            self._count(record, outcome)
             return outcome
 
         await self.cluster.start(counted)
+
+    def _count(self, record: Record, outcome: Outcome) -> None:
+        self.outcomes[record.topic, record.partition, record.offset] = outcome
+        self.taken += 1
+        for number, waiter in self._awaited:
+            if self.taken >= number and not waiter.done():
+                waiter.set_result(None)
 
     async def stop(self) -> None:
         await self.cluster.stop()

@@ -91,6 +91,8 @@ def test_an_event_starts_a_saga_and_replies_end_it(tmp_path: Path) -> None:
         metrics = running.ask("GET", "/metrics").body.decode()
         assert f'amends_messages_total{{topic="{name}.replies",outcome="recorded"}} 2' in metrics
         assert 'amends_parked{state="discarded"} 2' in metrics
+        shown = f'amends_messages_lag{{topic="{name}.replies",partition="0"}} 0'
+        s.until(lambda: shown in running.ask("GET", "/metrics").body.decode(), "the lag is shown")
         assert "troubles" not in running.ask("GET", "/ready").json
 
 

@@ -18,7 +18,7 @@ from amends.adapters.kafka.outlet import KafkaOutlet
 from amends.adapters.kafka.replies import read_reply
 from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, KafkaSender, told
 from amends.adapters.kafka.transport import KafkaTransport
-from amends.ports.intake import Content, Foreign, Read, Record, Take, Unpack
+from amends.ports.intake import Content, Foreign, Read, Record, Take, TakeSoon, Unpack
 from amends.ports.transport import Transport
 from amends.wire.topics import TopicBindings
 
@@ -102,6 +102,11 @@ class KafkaCluster:
         """What turns values into JSON before they are read; None where all of them are."""
         return None if self._formats is None else self._formats.incoming
 
+    @property
+    def behind(self) -> Mapping[tuple[str, int], int]:
+        """How many records are still to be taken, by topic and partition, of what this process reads."""
+        return self._intake.behind
+
     def outlet(self, topic: str) -> KafkaOutlet:
         """Return a way out for transitions, with a connection of its own.
 
@@ -116,6 +121,10 @@ class KafkaCluster:
         """Return what a record says, by the topic that it came on."""
         reader = self._read.get(record.topic)
         return Foreign() if reader is None else reader(record)
+
+    def offer(self, soon: TakeSoon) -> None:
+        """Offer each record to `soon` first."""
+        self._intake.offer(soon)
 
     async def start(self, take: Take) -> None:
         """Begin to hand over records."""

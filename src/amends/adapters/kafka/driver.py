@@ -4,20 +4,24 @@ Rules: nothing else imports it. What may come of asking a broker is one of `DRIV
 said by the names below. It does not: add behaviour.
 """
 
+import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 import aiokafka  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.abc  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.admin  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.errors  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+import aiokafka.partitioner  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
 from amends.ports.intake import Record
 
 _driver: Final[Any] = aiokafka
 _admin: Final[Any] = aiokafka.admin
 _errors: Final[Any] = aiokafka.errors
+_partitioner: Final[Any] = aiokafka.partitioner
 _listener: Final[Any] = aiokafka.abc.ConsumerRebalanceListener
 
 DRIVER_ERRORS: Final[tuple[type[Exception], ...]] = (OSError, _errors.KafkaError)
@@ -44,6 +48,10 @@ NOT_OURS: Final[tuple[type[Exception], ...]] = (
     _errors.RebalanceInProgressError,
 )
 """An offset belongs to somebody else by now: whoever reads there hands the record over again."""
+
+
+BATCH_BYTES: Final = 1 << 17
+"""About as many are written at a time to one partition; a longer record goes by itself."""
 
 
 class Security(NamedTuple):
@@ -87,10 +95,35 @@ class Partition(NamedTuple):
     partition: int
 
 
+class Builder(Protocol):
+    """A batch that is being filled."""
+
+    def append(
+        self,
+        *,
+        timestamp: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, bytes]],
+    ) -> object | None:
+        """Take a record; None when there is no room for it beside those that are there."""
+        ...
+
+    def close(self) -> None:
+        """Take none any more."""
+        ...
+
+
 class Producer(Protocol):
     """Writes records."""
 
     async def start(self) -> None: ...
+
+    async def partitions_for(self, topic: str) -> Collection[int]: ...
+
+    def create_batch(self) -> Builder: ...
+
+    async def send_batch(self, batch: Builder, topic: str, *, partition: int) -> "asyncio.Future[object]": ...
 
     async def send(
         self,
@@ -116,11 +149,19 @@ class Consumer(Protocol):
     async def stop(self) -> None: ...
 
 
+@lru_cache(maxsize=10_000)
+def hash_of(key: bytes) -> int:
+    """Return what says a key's partition. Remembered: it is computed in Python, and a saga has several commands."""
+    hashed: int = _partitioner.murmur2(key)
+    return hashed & 0x7FFFFFFF
+
+
 def producer(address: Address, *, longest: int, within: float) -> Producer:
     """Make a producer whose records are acknowledged by all replicas; `within` is in seconds."""
     made: Any = _driver.AIOKafkaProducer(
         acks="all",
         max_request_size=longest,
+        max_batch_size=BATCH_BYTES,
         request_timeout_ms=int(within * 1000),
         retry_backoff_ms=50,
         **address.options(),
@@ -166,12 +207,39 @@ def subscribe(reader: Consumer, topics: Iterable[str], *, assigned: Changed, rev
     client.subscribe(topics=list(topics), listener=Listener())
 
 
-async def fetch(reader: Consumer, partition: Partition, *, most: int, within: float) -> Sequence[Record]:
-    """Return the next records of a partition; none when none come in time."""
+async def fetch(reader: Consumer, *, most: int, within: float) -> Mapping[Partition, Sequence[Record]]:
+    """Return the next records of all partitions that are not paused, `most` in all; none when none come in time."""
     client: Any = reader
-    place = _driver.TopicPartition(*partition)
-    found = await client.getmany(place, timeout_ms=int(within * 1000), max_records=most)
-    return [_record(each) for each in found.get(place, ())]
+    found = await client.getmany(timeout_ms=int(within * 1000), max_records=most)
+    return {
+        Partition(place.topic, place.partition): [_record(each) for each in records]
+        for place, records in found.items()
+    }
+
+
+async def to_come(reader: Consumer, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+    """Return how many records the broker has of each partition that were not fetched yet."""
+    if not partitions:
+        return {}
+    client: Any = reader
+    places = [_driver.TopicPartition(*partition) for partition in partitions]
+    ends = await client.end_offsets(places)
+    return {
+        Partition(place.topic, place.partition): max(0, end - await client.position(place))
+        for place, end in ends.items()
+    }
+
+
+def pause(reader: Consumer, partition: Partition) -> None:
+    """Fetch nothing more of a partition."""
+    client: Any = reader
+    client.pause(_driver.TopicPartition(*partition))
+
+
+def resume(reader: Consumer, partition: Partition) -> None:
+    """Fetch again what was paused."""
+    client: Any = reader
+    client.resume(_driver.TopicPartition(*partition))
 
 
 async def commit(reader: Consumer, offsets: Mapping[Partition, int]) -> None:
@@ -181,6 +249,11 @@ async def commit(reader: Consumer, offsets: Mapping[Partition, int]) -> None:
 
 
 def _record(found: Any) -> Record:
+    headers = tuple(found.headers)
+    for _name, value in headers:
+        if value is None:
+            headers = tuple((name, b"" if value is None else value) for name, value in headers)
+            break
     return Record(
         topic=found.topic,
         partition=found.partition,
@@ -188,7 +261,7 @@ def _record(found: Any) -> Record:
         timestamp_ms=found.timestamp,
         key=found.key,
         value=found.value,
-        headers=tuple((name, b"" if value is None else value) for name, value in found.headers),
+        headers=headers,
     )
 
 

@@ -33,23 +33,18 @@ def headers_of(record: Record, wanted: Collection[str]) -> dict[str, str]:
         Bad: one stands twice, or is no printable text.
     """
     found: dict[str, str] = {}
-    for name, value in record.headers:
-        if name not in wanted:
-            continue
-        if name in found:
-            raise Bad("bad-header", f"the header {name} stands twice")
-        found[name] = _text(name, value)
-    return found
-
-
-def _text(name: str, value: bytes) -> str:
+    name = ""
     try:
-        text = value.decode()
+        for name, value in record.headers:
+            if name in wanted:
+                if name in found:
+                    raise Bad("bad-header", f"the header {name} stands twice")
+                found[name] = text = value.decode()
+                if not text.isprintable() or len(text) > LONGEST:
+                    raise Bad("bad-header", f"the header {name} is too long, or does not print")
     except UnicodeDecodeError:
         raise Bad("bad-header", f"the header {name} is not UTF-8") from None
-    if len(text) > LONGEST or not text.isprintable():
-        raise Bad("bad-header", f"the header {name} is too long, or does not print")
-    return text
+    return found
 
 
 def required(headers: Mapping[str, str], name: str) -> str:

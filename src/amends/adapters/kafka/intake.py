@@ -1,35 +1,32 @@
 """The way in: records of a group's topics, handed over one key at a time, committed when what they carried is durable.
 
 Rules
-- Each partition has a task of its own that takes a batch, hands all of it over and then takes the next: a partition
-  whose records wait (for room, for the store) is not read on, and the others are. In memory is a batch a partition.
-- Within a batch, records of one key follow one another; different keys go side by side, so that their commits to the
-  store are shared.
-- An offset is committed after everything before it was taken. A partition that goes to another member is let go of when
-  its batch is done; what was not committed comes again there, and has no second effect.
+- One task reads, and hands over what comes as it comes; what is in hand is counted for each partition. A partition
+  whose records wait (for room, for the store) is not read on beyond a limit, and the others are.
+- Records of one key follow one another; different keys go side by side, so that their commits to the store are shared.
+- An offset is committed after everything before it was taken, and not more often than is of use. A partition that goes
+  to another member is let go of when what is in hand is done; what was not committed comes again there, and has no
+  second effect.
 - Whatever the broker does is waited out: the consumer is made anew, after a pause that grows. `trouble` says why.
 It does not: read records, or decide what becomes of them.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeAlias
 
 from amends.adapters.kafka import driver
+from amends.adapters.kafka.in_hand import InHand, Offsets
 from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, Trouble, told
-from amends.ports.intake import Record, Take
+from amends.ports.intake import Take, TakeSoon
 
 BATCH = 500
-"""Records that a partition hands over at a time."""
+"""Records that are fetched at a time."""
 LOOK = 1.0
-"""Seconds after which an empty fetch ends, to see whether the partition is still ours."""
-LET_GO = 5.0
-"""Seconds that a batch may still take when its partition goes to another member."""
-
-Fail: TypeAlias = Callable[[BaseException], None]
-"""Is told that a reading cannot go on."""
+"""Seconds that the driver is given to find something."""
+MEASURE = 2.0
+"""Seconds between two questions to the broker how much there is."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +55,8 @@ class KafkaIntake:
         self._on_rebalance = on_rebalance
         self._trouble = Trouble(f"reading from {', '.join(address.servers)}")
         self._running: asyncio.Task[None] | None = None
+        self._soon: TakeSoon | None = None
+        self._reading: _Reading | None = None
         self.rebalances = 0
         """How often partitions came or went."""
 
@@ -65,6 +64,20 @@ class KafkaIntake:
     def trouble(self) -> str:
         """What keeps records from coming in just now; empty when nothing does."""
         return self._trouble.text
+
+    @property
+    def behind(self) -> Mapping[tuple[str, int], int]:
+        """How many records are still to be taken, by topic and partition, of what this member reads; a moment old."""
+        return {} if self._reading is None else self._reading.behind
+
+    @property
+    def in_hand(self) -> int:
+        """How many records were fetched and are not taken yet."""
+        return 0 if self._reading is None else self._reading.in_hand
+
+    def offer(self, soon: TakeSoon) -> None:
+        """Offer each record to `soon` first."""
+        self._soon = soon
 
     async def start(self, take: Take) -> None:
         """Begin to hand over records; a broker that is away is waited for, beside."""
@@ -85,7 +98,8 @@ class KafkaIntake:
             consumer = driver.consumer(
                 self._address, group=self._group, session=self._session, member=self._member
             )
-            reading = _Reading(consumer, take, trouble=self._trouble, on_change=self._changed)
+            reading = _Reading(consumer, take, self._soon, trouble=self._trouble, on_change=self._changed)
+            self._reading = reading
             try:
                 await reading.run(self._topics)
             except Exception as error:  # noqa: BLE001  whatever it is, records must come in again
@@ -104,33 +118,76 @@ class _Reading:
     """One consumer, from its start to its first error."""
 
     def __init__(
-        self, consumer: driver.Consumer, take: Take, *, trouble: Trouble, on_change: Callable[[], None]
+        self,
+        consumer: driver.Consumer,
+        take: Take,
+        soon: TakeSoon | None,
+        *,
+        trouble: Trouble,
+        on_change: Callable[[], None],
     ) -> None:
         self._consumer = consumer
         self._take = take
+        self._soon = soon
         self._on_change = on_change
         self._trouble = trouble
-        self._partitions: dict[driver.Partition, _PartitionTask] = {}
+        self._partitions: dict[driver.Partition, InHand] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._commits = _Commits(self._consumer, self._fail)
+        self._offsets = Offsets(self._consumer, self._fail)
         self._is_ending = False
         self.was_well = False
+        self.behind: Mapping[tuple[str, int], int] = {}
+
+    @property
+    def in_hand(self) -> int:
+        """How many records of all partitions are not taken yet."""
+        return sum(each.count for each in self._partitions.values())
 
     async def run(self, topics: Sequence[str]) -> None:
         """Read until something is wrong, and raise it."""
         driver.subscribe(self._consumer, topics, assigned=self._assigned, revoked=self._revoked)
+        tasks: list[asyncio.Task[None]] = []
         try:
             await self._consumer.start()
+            tasks.append(asyncio.create_task(self._read(), name="amends-intake-read"))
+            tasks.append(asyncio.create_task(self._measure(), name="amends-intake-measure"))
             await self._failed
         finally:
-            await asyncio.shield(self._end())
+            await asyncio.shield(self._end(tasks))
 
-    async def _end(self) -> None:
+    async def _end(self, tasks: "Sequence[asyncio.Task[None]]") -> None:
         self._is_ending = True
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._let_go(list(self._partitions))
-        await self._commits.stop()
+        await self._offsets.flush()
         with suppress(*driver.DRIVER_ERRORS):
             await self._consumer.stop()
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                found = await driver.fetch(self._consumer, most=BATCH, within=LOOK)
+                for partition, records in found.items():
+                    # What is read of no partition of ours would be passed over: then the reading begins anew.
+                    self._partitions[partition].take(records)
+                # What was buffered comes without a pause; others want their turn.
+                await asyncio.sleep(0)
+        except Exception as error:  # noqa: BLE001  the whole reading ends with it, and begins anew
+            self._fail(error)
+
+    async def _measure(self) -> None:
+        """Look from time to time how much there is to do; it is only looked at."""
+        while True:
+            with suppress(*driver.DRIVER_ERRORS):
+                to_come = await driver.to_come(self._consumer, list(self._partitions))
+                self.behind = {
+                    (place.topic, place.partition): number + self._partitions[place].count
+                    for place, number in to_come.items()
+                    if place in self._partitions
+                }
+            await asyncio.sleep(MEASURE)
 
     def _fail(self, error: BaseException) -> None:
         # What breaks while it ends is nobody's business any more.
@@ -143,121 +200,16 @@ class _Reading:
         self._on_change()
         for partition in partitions:
             if partition not in self._partitions and not self._is_ending:
-                self._partitions[partition] = _PartitionTask(
-                    self._consumer, partition, self._take, self._commits, self._fail
+                self._partitions[partition] = InHand(
+                    self._consumer, partition, self._take, self._soon, self._offsets
                 )
 
     async def _revoked(self, partitions: Sequence[driver.Partition]) -> None:
         if partitions:
             self._on_change()
             await self._let_go(partitions)
-            await self._commits.flush()
+            await self._offsets.flush()
 
     async def _let_go(self, partitions: Sequence[driver.Partition]) -> None:
-        tasks = [self._partitions.pop(each) for each in partitions if each in self._partitions]
-        await asyncio.gather(*(each.stop() for each in tasks))
-
-
-class _PartitionTask:
-    """Reads one partition for as long as it is ours."""
-
-    def __init__(
-        self,
-        consumer: driver.Consumer,
-        partition: driver.Partition,
-        take: Take,
-        commits: "_Commits",
-        fail: Fail,
-    ) -> None:
-        self._consumer = consumer
-        self._partition = partition
-        self._take = take
-        self._commits = commits
-        self._fail = fail
-        self._is_fetching = True
-        self._stopping = False
-        self._task = asyncio.create_task(self._run(), name=f"amends-intake-{partition.topic}-{partition[1]}")
-
-    async def _run(self) -> None:
-        try:
-            while not self._stopping:
-                self._is_fetching = True
-                batch = await driver.fetch(self._consumer, self._partition, most=BATCH, within=LOOK)
-                self._is_fetching = False
-                if batch:
-                    await self._hand_over(batch)
-                    self._commits.note(self._partition, batch[-1].offset + 1)
-        except Exception as error:  # noqa: BLE001  the whole reading ends with it, and begins anew
-            self._fail(error)
-
-    async def _hand_over(self, batch: Sequence[Record]) -> None:
-        by_key: dict[bytes | None, list[Record]] = {}
-        for record in batch:
-            by_key.setdefault(record.key, []).append(record)
-        await asyncio.gather(*(self._in_turn(records) for records in by_key.values()))
-
-    async def _in_turn(self, records: Sequence[Record]) -> None:
-        for record in records:
-            await self._until_taken(record)
-
-    async def _until_taken(self, record: Record) -> None:
-        pause = 0.0
-        while True:
-            try:
-                await self._take(record)
-            except Exception as error:  # noqa: BLE001  what does not pass by itself is not raised
-                if not pause:
-                    where = f"{record.topic}[{record.partition}]@{record.offset}"
-                    _log.warning("%s waits: %s", where, told(error, about="take it"))
-                pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
-                await asyncio.sleep(pause)
-            else:
-                return
-
-    async def stop(self) -> None:
-        """End after the batch that is being handed over, if that does not take too long."""
-        self._stopping = True
-        if self._is_fetching:
-            self._task.cancel()
-        await asyncio.wait({self._task}, timeout=LET_GO)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-
-class _Commits:
-    """Offsets on their way to the broker: while one commit is under way, the next gathers."""
-
-    def __init__(self, consumer: driver.Consumer, fail: Fail) -> None:
-        self._consumer = consumer
-        self._fail = fail
-        self._due: dict[driver.Partition, int] = {}
-        self._going: asyncio.Task[None] | None = None
-
-    def note(self, partition: driver.Partition, offset: int) -> None:
-        """Have the partition committed up to `offset`."""
-        self._due[partition] = offset
-        if self._going is None:
-            self._going = asyncio.create_task(self._commit(), name="amends-intake-commit")
-
-    async def flush(self) -> None:
-        """Wait until what is noted is committed, or cannot be."""
-        if self._going is not None:
-            await asyncio.wait({self._going})
-
-    async def stop(self) -> None:
-        """Commit what is noted, for the last time."""
-        await self.flush()
-
-    async def _commit(self) -> None:
-        try:
-            while self._due:
-                due, self._due = self._due, {}
-                try:
-                    await driver.commit(self._consumer, due)
-                except driver.NOT_OURS as error:
-                    # They belong to another member by now: it reads them again, to no effect.
-                    _log.info("offsets were not committed: %s", error)
-        except Exception as error:  # noqa: BLE001  the reading begins anew at what was committed
-            self._fail(error)
-        finally:
-            self._going = None
+        hands = [self._partitions.pop(each) for each in partitions if each in self._partitions]
+        await asyncio.gather(*(each.stop() for each in hands))

@@ -4,7 +4,8 @@ Rules
 - `publish` returns when the record is durable at the broker. A broker that is away, a topic that is not there and a
   permission that is missing are waited for, with growing pauses, and shown as `trouble`: nothing is lost by waiting,
   and what could not be sent is still outstanding in the store.
-- Only a record that is too large fails: no waiting makes it smaller.
+- Only a record that is too large fails: no waiting makes it smaller. What the broker says of a batch it says of all
+  records in it, so each of them is tried once more by itself before that is believed.
 - One connection serves any number of transports; it is opened by the first record, and closed by whoever made it.
 - A record may be written twice (a lost acknowledgement); those of one partition keep their order.
 It does not: know what a record means.
@@ -12,10 +13,11 @@ It does not: know what a record means.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.contract import Headers
+from amends.adapters.kafka.outgoing import CLOSED, Outgoing, Sent
 from amends.wire.excerpt import excerpt
 
 FIRST_PAUSE = 0.05
@@ -77,6 +79,7 @@ class KafkaSender:
         self._within = within
         self._make = make
         self._producer: driver.Producer | None = None
+        self._outgoing: Outgoing | None = None
         self._opening = asyncio.Lock()
         self._closed = False
         self._trouble = Trouble(f"writing to {', '.join(address.servers)}")
@@ -98,45 +101,51 @@ class KafkaSender:
             TooLarge: no broker will take it.
             ConnectionError: this sender was closed.
         """
-        pause = 0.0
+        sent, size = Sent(topic, key, value, [*headers]), len(value or b"")
+        if size > self._longest:
+            raise TooLarge(f"{size} bytes are more than the {self._longest} that are sent at most")
+        pause, alone = 0.0, False
         while True:
             try:
-                await (await self._written(topic, key, value, headers))
+                out = self._outgoing or await self._opened()
+                if not out.knows(topic):
+                    await out.look(topic)
+                await out.put(sent, alone=alone)
             except driver.TOO_LARGE as error:
-                raise TooLarge(f"{len(value or b'')} bytes are more than the broker takes") from error
+                if alone:
+                    raise TooLarge(f"{size} bytes are more than the broker takes") from error
+                alone = True
             except driver.DRIVER_ERRORS as error:
                 if self._closed:
-                    raise ConnectionError("the connection to Kafka is closed") from error
+                    raise ConnectionError(CLOSED) from error
                 self._trouble.begins(told(error, about=f"write to {topic}"))
                 pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
                 await asyncio.sleep(pause)
             else:
-                self._trouble.ends()
+                if self._trouble.text:
+                    self._trouble.ends()
                 return
 
-    async def _written(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers
-    ) -> Awaitable[object]:
-        producer = self._producer or await self._opened()
-        return await producer.send(topic, value, key, headers=list(headers))
-
-    async def _opened(self) -> driver.Producer:
+    async def _opened(self) -> Outgoing:
         async with self._opening:
             if self._closed:
-                raise ConnectionError("the connection to Kafka is closed")
-            if self._producer is None:
+                raise ConnectionError(CLOSED)
+            if self._outgoing is None:
                 made = self._make(self._address, longest=self._longest, within=self._within)
                 try:
                     await made.start()
                 except BaseException:
                     await made.stop()
                     raise
-                self._producer = made
-            return self._producer
+                self._producer, self._outgoing = made, Outgoing(made)
+            return self._outgoing
 
     async def close(self) -> None:
         """Close the connection. Closing twice is harmless."""
         self._closed = True
+        outgoing, self._outgoing = self._outgoing, None
         producer, self._producer = self._producer, None
+        if outgoing is not None:
+            await outgoing.close()
         if producer is not None:
             await producer.stop()

@@ -68,6 +68,9 @@ METRICS: Mapping[str, Metric] = {
         "counter", "Looks for what may go that did not come to their end."
     ),
     "amends_messages_total": Metric("counter", "Records that came in, by topic and what became of them."),
+    "amends_messages_lag": Metric(
+        "gauge", "Records that are still to be taken, of those partitions that this process reads."
+    ),
     "amends_parked": Metric("gauge", "Records that are kept aside, by state."),
     "amends_trouble": Metric(
         "gauge",
@@ -218,16 +221,20 @@ def _of_participants(gauges: Gauges) -> dict[str, list[str]]:
 
 
 async def _of_records(service: Service, gauges: Gauges) -> dict[str, list[str]]:
-    came, kept = "amends_messages_total", "amends_parked"
+    came, kept, lag = "amends_messages_total", "amends_parked", "amends_messages_lag"
     trouble = [_line("amends_trouble", {"way": name}, 1) for name in sorted(gauges.troubles)]
     arrivals = service.arrivals
     if arrivals is None:
-        return {came: [], kept: [], "amends_trouble": trouble}
+        return {came: [], lag: [], kept: [], "amends_trouble": trouble}
     states = await _told(arrivals.parked.counts())
     return {
         came: [
             _line(came, {"topic": topic, "outcome": outcome}, number)
             for (topic, outcome), number in sorted(arrivals.outcomes.items())
+        ],
+        lag: [
+            _line(lag, {"topic": topic, "partition": str(partition)}, number)
+            for (topic, partition), number in sorted(gauges.behind.items())
         ],
         kept: [_line(kept, {"state": state}, number) for state, number in sorted(states.items())],
         "amends_trouble": trouble,

@@ -100,13 +100,13 @@ async def _opened(task: Task) -> AsyncGenerator[Orchestrator]:
     native = TopicBindings(native={each.name: topics.commands for each in PARTICIPANTS})
     cluster = kafka(topics.servers, native, group=topics.replies, replies=topics.replies, partitions=0)
     orchestrator = _orchestrator(task, cluster.transports)
-    intake, arrivals = incoming(orchestrator, cluster, memory_parked())
+    coming = incoming(orchestrator, cluster, memory_parked())
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(orchestrator)
-        stack.push_async_callback(arrivals.close)
-        await arrivals.open()
-        stack.push_async_callback(intake.stop)
-        await intake.start(arrivals.take)
+        stack.push_async_callback(coming.arrivals.close)
+        await coming.arrivals.open()
+        stack.push_async_callback(coming.intake.stop)
+        await coming.begin()
         yield orchestrator
 
 

@@ -24,7 +24,7 @@ from amends.delivery.cli.faults import Unusable
 
 CONCURRENCIES: Final = (1, 50, 500)
 OVER_KAFKA: Final = (1, 50, 300)
-WIDE: Final = 150
+WIDE: Final = 176
 """Columns where nobody's terminal sets them."""
 SHORT: Final = 2_000
 """Sagas a point with `--short`."""
