@@ -42,20 +42,28 @@ class Outgoing:
         self._gathered: dict[driver.Partition, deque[_Batch]] = {}
         self._under_way: dict[driver.Partition, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._looking: dict[str, asyncio.Task[None]] = {}
         self._next: asyncio.Handle | None = None
         self._is_soon = False
         self._loop = asyncio.get_running_loop()
 
     def knows(self, topic: str) -> bool:
-        """Tell whether the topic's partitions are known: `look` finds them."""
+        """Tell whether the topic's partitions are known: `find` finds them."""
         return topic in self._partitions
 
-    async def look(self, topic: str) -> None:
-        """Find out how many partitions a topic has.
+    async def find(self, topic: str) -> None:
+        """Find out how many partitions a topic has. All who ask meanwhile go on together, in the order of their asking.
 
         Raises:
             Exception: one of `driver.DRIVER_ERRORS`.
         """
+        looking = self._looking.get(topic)
+        if looking is None:
+            looking = self._looking[topic] = asyncio.create_task(self._look(topic), name="amends-kafka-look")
+            looking.add_done_callback(lambda _done: self._looking.pop(topic, None))
+        await asyncio.shield(looking)
+
+    async def _look(self, topic: str) -> None:
         self._partitions[topic] = len(await self._producer.partitions_for(topic))
 
     def put(self, sent: Sent, *, alone: bool = False) -> "asyncio.Future[None]":
@@ -105,7 +113,7 @@ class Outgoing:
         for place, batch in going.items():
             try:
                 # Topics get more partitions, and are made anew with others.
-                await self.look(place.topic)
+                await self._look(place.topic)
                 written = await batch.write(self._producer, place)
             except asyncio.CancelledError:
                 batch.fail(ConnectionError(CLOSED))
@@ -136,7 +144,7 @@ class Outgoing:
             for batch in batches:
                 batch.fail(ConnectionError(CLOSED))
         self._gathered.clear()
-        tasks = [*self._tasks]
+        tasks = [*self._tasks, *self._looking.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -109,7 +109,7 @@ class KafkaSender:
             try:
                 out = self._outgoing or await self._opened()
                 if not out.knows(topic):
-                    await out.look(topic)
+                    await out.find(topic)
                 await out.put(sent, alone=alone)
             except driver.TOO_LARGE as error:
                 if alone:
