@@ -13,7 +13,7 @@ Does not do: consume or produce, execute.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -122,6 +122,14 @@ def answered(envelope: Envelope, answer: Answer, *, source: str) -> Reply:
 def failed(envelope: Envelope, reason: str, fault: Fault, *, source: str) -> Reply:
     """The reply that says that there is no answer, and why."""
     return _reply(envelope, "failed", msgspec.json.encode({"reason": reason, "fault": fault}), source)
+
+
+def too_large(reply: Reply) -> Reply:
+    """What is said in place of a reply that the broker does not take: that there is one, and that it cannot be read."""
+    reason = f"the reply of {len(reply.value)} bytes is larger than the broker takes"
+    headers = [(name, b"failed" if name == "ce_amendsoutcome" else value) for name, value in reply.headers]
+    value = msgspec.json.encode({"reason": reason, "fault": "unreadable"})
+    return replace(reply, value=value, headers=headers)
 
 
 def _reply(envelope: Envelope, outcome: str, value: bytes, source: str) -> Reply:
