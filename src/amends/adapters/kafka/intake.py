@@ -8,6 +8,9 @@ Rules
 - An offset is committed after everything before it was taken. A partition that goes to another member is let go of when
   its batch is done; what was not committed comes again there, and has no second effect.
 - Whatever the broker does is waited out: the consumer is made anew, after a pause that grows. `trouble` says why.
+- What failed soon after it began is believed to be well again only when it lasted: otherwise a permission that is
+  missing would come and go with every try.
+- A topic that is not there, or not any more, is a trouble while the others are read; it is read when it is made.
 It does not: read records, or decide what becomes of them.
 """
 
@@ -15,7 +18,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, Trouble, told
@@ -24,9 +27,12 @@ from amends.ports.intake import Record, Take
 BATCH = 500
 """Records that a partition hands over at a time."""
 LOOK = 1.0
-"""Seconds after which an empty fetch ends, to see whether the partition is still ours."""
+"""Seconds after which an empty fetch ends, to see whether the partition is still ours, and the topics still there."""
 LET_GO = 5.0
 """Seconds that a batch may still take when its partition goes to another member."""
+
+SOON: Final = 5.0
+"""Seconds: a reading that fails within them was never well."""
 
 Fail: TypeAlias = Callable[[BaseException], None]
 """Is told that a reading cannot go on."""
@@ -80,18 +86,22 @@ class KafkaIntake:
             await asyncio.gather(running, return_exceptions=True)
 
     async def _run(self, take: Take) -> None:
-        pause = 0.0
+        pause, is_doubted = 0.0, False
         while True:
             consumer = driver.consumer(
                 self._address, group=self._group, session=self._session, member=self._member
             )
-            reading = _Reading(consumer, take, trouble=self._trouble, on_change=self._changed)
+            reading = _Reading(
+                consumer, take, trouble=self._trouble, on_change=self._changed, is_doubted=is_doubted
+            )
             try:
                 await reading.run(self._topics)
             except Exception as error:  # noqa: BLE001  whatever it is, records must come in again
                 about = f"read {', '.join(self._topics)} as {self._group}"
                 self._trouble.begins(told(error, about=about))
-                pause = FIRST_PAUSE if reading.was_well else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                is_doubted = reading.failed_soon
+                was_well = reading.was_well and not is_doubted
+                pause = FIRST_PAUSE if was_well else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
             await asyncio.sleep(pause)
 
     def _changed(self) -> None:
@@ -104,7 +114,13 @@ class _Reading:
     """One consumer, from its start to its first error."""
 
     def __init__(
-        self, consumer: driver.Consumer, take: Take, *, trouble: Trouble, on_change: Callable[[], None]
+        self,
+        consumer: driver.Consumer,
+        take: Take,
+        *,
+        trouble: Trouble,
+        on_change: Callable[[], None],
+        is_doubted: bool,
     ) -> None:
         self._consumer = consumer
         self._take = take
@@ -114,16 +130,45 @@ class _Reading:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._commits = _Commits(self._consumer, self._fail)
         self._is_ending = False
-        self.was_well = False
+        self._topics: Sequence[str] = ()
+        self._is_doubted = is_doubted
+        self._assigned_at: float | None = None
+        self._failed_at: float | None = None
 
     async def run(self, topics: Sequence[str]) -> None:
         """Read until something is wrong, and raise it."""
+        self._topics = topics
         driver.subscribe(self._consumer, topics, assigned=self._assigned, revoked=self._revoked)
         try:
             await self._consumer.start()
-            await self._failed
+            while not (await asyncio.wait({self._failed}, timeout=LOOK))[0]:
+                self._tell()
+            self._failed.result()
         finally:
             await asyncio.shield(self._end())
+
+    @property
+    def was_well(self) -> bool:
+        """Whether it got as far as reading, and long enough to be believed."""
+        return self._assigned_at is not None and (not self._is_doubted or self._age > 2 * LOOK)
+
+    @property
+    def failed_soon(self) -> bool:
+        """Whether it got as far as reading, and not much further; one that was doubted stays so if it did not."""
+        return self._is_doubted if self._assigned_at is None else self._age < SOON
+
+    @property
+    def _age(self) -> float:
+        return (self._failed_at or asyncio.get_running_loop().time()) - (self._assigned_at or 0.0)
+
+    def _tell(self) -> None:
+        """Say which topics are not there; that nothing is wrong, if none is missing."""
+        if not self.was_well:
+            return
+        if missing := driver.missing(self._consumer, self._topics):
+            self._trouble.begins(f"there is no topic {', '.join(missing)}")
+        else:
+            self._trouble.ends()
 
     async def _end(self) -> None:
         self._is_ending = True
@@ -135,11 +180,13 @@ class _Reading:
     def _fail(self, error: BaseException) -> None:
         # What breaks while it ends is nobody's business any more.
         if not self._failed.done() and not self._is_ending:
+            self._failed_at = asyncio.get_running_loop().time()
             self._failed.set_exception(error)
 
     async def _assigned(self, partitions: Sequence[driver.Partition]) -> None:
-        self.was_well = True
-        self._trouble.ends()
+        if self._assigned_at is None:
+            self._assigned_at = asyncio.get_running_loop().time()
+        self._tell()
         self._on_change()
         for partition in partitions:
             if partition not in self._partitions and not self._is_ending:

@@ -47,7 +47,7 @@ class KafkaTransport:
     @property
     def trouble(self) -> str:
         """What keeps commands from being sent just now."""
-        return self._sender.trouble
+        return self._sender.trouble_of((self._topic,))
 
     async def send(self, command: SendCommand) -> Answer | Accepted:
         """Write `command` once; its answer comes through the intake."""
