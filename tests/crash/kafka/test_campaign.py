@@ -5,11 +5,17 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
+from amends.participant import Answer, Command, Database, Later
+from amends.participant.barrier import answer_of
+from amends.participant.database import SqliteHandler
+from amends.participant.sqlite_ledger import write_transaction
 from tests.adapters.kafka.shared_broker import broker, new_name
 from tests.crash.kafka import lossy, poison
 from tests.crash.kafka.fates import LossyWay, Weather
 from tests.crash.kafka.services import wrong_order
-from tests.crash.kafka.shop import database, purchase, wrong_ends, wrong_in_books
+from tests.crash.kafka.shop import database, prepare, purchase, wrong_ends, wrong_in_books
 
 SEED = 11
 QUICK = timedelta(seconds=1)
@@ -25,6 +31,33 @@ async def test_a_lossy_way_inside_the_process_leaves_everything_whole(tmp_path: 
     assert not result.wrong, "\n".join(result.wrong)
     assert len(result.ends) == 60
     assert set(result.ends.values()) == {"completed", "compensated"}
+
+
+class Unguarded(Database):
+    """A service's database without the barrier: every delivery acts."""
+
+    async def execute(self, command: Command, handler: SqliteHandler) -> Answer:
+        act = handler.act_on(command)
+
+        def acted(connection: sqlite3.Connection) -> Answer:
+            with write_transaction(connection):
+                result = act(connection, command)
+            assert not isinstance(result, Later)
+            return answer_of(result)
+
+        return await self.run(acted)
+
+
+async def test_services_without_a_barrier_are_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unguarded(directory: Path, service: str) -> Database:
+        return Unguarded(path=directory / f"{service}.db", prepare=prepare)
+
+    monkeypatch.setattr(lossy, "database", unguarded)
+    result = await lossy.over_the_port(tmp_path / "port", trial(20))
+    assert any("acted 2 times" in fault for fault in result.wrong), result.wrong
+    assert any("was due" in fault for fault in result.wrong), result.wrong
 
 
 async def test_a_lossy_way_over_kafka_leaves_everything_whole(tmp_path: Path) -> None:
