@@ -8,8 +8,8 @@ Rules
 - An offset is committed after everything before it was taken. A partition that goes to another member is let go of when
   its batch is done; what was not committed comes again there, and has no second effect.
 - Whatever the broker does is waited out: the consumer is made anew, after a pause that grows. `trouble` says why.
-- What failed soon after it began is believed to be well again only when it lasted: otherwise a permission that is
-  missing would come and go with every try.
+- What failed soon after it began, or for want of a permission, is believed to be well again only when it lasts:
+  otherwise the trouble would come and go with every try.
 - A topic that is not there, or not any more, is a trouble while the others are read; it is read when it is made.
 It does not: read records, or decide what becomes of them.
 """
@@ -99,7 +99,7 @@ class KafkaIntake:
             except Exception as error:  # noqa: BLE001  whatever it is, records must come in again
                 about = f"read {', '.join(self._topics)} as {self._group}"
                 self._trouble.begins(told(error, about=about))
-                is_doubted = reading.failed_soon
+                is_doubted = reading.failed_soon or isinstance(error, driver.NOT_ALLOWED)
                 was_well = reading.was_well and not is_doubted
                 pause = FIRST_PAUSE if was_well else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
             await asyncio.sleep(pause)
