@@ -95,6 +95,7 @@ bench: $(STAMP) ## measure the engine (BENCH_ARGS=--short for a quick look)
 	$(BIN)/amends bench $(BENCH_ARGS)
 	$(BIN)/amends bench --requests $(BENCH_ARGS)
 	$(BIN)/python -m bench.on_postgres $(BENCH_ARGS)
+	$(BIN)/python -m bench.on_kafka $(BENCH_ARGS)
 
 .PHONY: crash
 crash: $(STAMP) ## ten minutes of kills and outages (CRASH_ARGS=--short for three, CRASH_ARGS='--minutes 60' for more)

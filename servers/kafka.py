@@ -16,31 +16,20 @@ Rules
 It does not: tune, secure, or touch a broker that it did not start.
 """
 
-import fcntl
-import hashlib
-import json
-import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-CACHE = Path(os.environ.get("AMENDS_SERVERS_CACHE", HERE.parent / ".amends" / "servers"))
-PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+from servers import frame
+from servers.frame import HERE, Unable, free_port, jars, must, needed
+
+__all__ = ["Server", "Unable", "remove", "start", "stop"]
+
 JAVA = ["-Xms256m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 READY = "Kafka Server started"
-TRIES = 5
-"""A free port may be taken by somebody else before the broker has it."""
-SECONDS = 120
 
 CONFIGURATION = """
 process.roles=broker,controller
@@ -68,252 +57,52 @@ allow.everyone.if.no.acl.found=true
 """
 
 
-class Unable(Exception):
-    """Why there is no broker."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Server:
-    """What is known of a broker in a folder."""
+class Server(frame.Program):
+    """A broker in a folder."""
 
-    folder: str
-    port: int
     controller_port: int
 
-    @property
-    def address(self) -> str:
-        """What clients begin with."""
-        return f"127.0.0.1:{self.port}"
 
-    @property
-    def pid(self) -> int:
-        """The broker's process."""
-        return int(Path(self.folder, "pid").read_text(encoding="ascii"))
+class _Kafka(frame.Programs[Server]):
+    name = "Kafka"
+    script = "servers/kafka"
+    server = Server
 
-    @property
-    def is_running(self) -> bool:
-        try:
-            os.kill(self.pid, 0)
-            arguments = Path(f"/proc/{self.pid}/cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError, ValueError):
-            # Where there is no /proc, what was noted when it ended must do.
-            return Path("/proc").exists() is False and not Path(self.folder, "ended").exists()
-        return str(Path(self.folder, "server.properties")).encode() in arguments
+    def made(self, folder: Path, port: int, known: Server | None) -> Server:
+        """Write what the broker reads; a new one gets its storage, too."""
+        server = Server(folder=str(folder), port=port, controller_port=free_port())
+        data, properties = folder / "data", folder / "server.properties"
+        text = CONFIGURATION.format(port=port, controller_port=server.controller_port, data=data)
+        properties.write_text(text, encoding="utf-8")
+        if not (data / "meta.properties").exists():
+            shutil.rmtree(data, ignore_errors=True)
+            _format(folder, properties)
+        return server
 
-
-def start(folder: Path, port: int | None = None) -> Server:
-    """Start the broker of `folder`, making it when it is not there, and wait until it serves.
-
-    Raises:
-        Unable: there is no Kafka to be had, or it does not start; the text says why.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        known = _known(folder)
-        if known is not None and known.is_running:
-            return known
-        classes = _classes()
-        for attempt in range(TRIES):
-            # A broker that was killed a moment ago may still have its ports.
-            kept = known is not None and attempt < TRIES - 1
-            wanted = port or (known.port if known is not None and kept else _free_port())
-            controller = known.controller_port if known is not None and kept else _free_port()
-            server = Server(folder=str(folder), port=wanted, controller_port=controller)
-            _keep(server, classes)
-            if _started(server, classes):
-                return server
-            if port is not None:
-                break
-        raise Unable(f"Kafka does not start:\n{_log(folder)}")
+    def begun(self, server: Server) -> bool:
+        command = [*_java(), "kafka.Kafka", str(Path(server.folder, "server.properties"))]
+        return server.begun(command, lambda said: READY in said)
 
 
-def stop(folder: Path) -> None:
-    """End the broker of `folder`, if it runs."""
-    if not folder.exists():
-        return
-    with _alone(folder):
-        server = _known(folder)
-        if server is None or not server.is_running:
-            return
-        for number, seconds in ((signal.SIGTERM, SECONDS), (signal.SIGKILL, SECONDS)):
-            with suppress(ProcessLookupError):
-                os.kill(server.pid, number)
-            if _ended(server, seconds):
-                return
-        raise Unable(f"the broker {server.pid} does not end")
+def _format(folder: Path, properties: Path) -> None:
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # Joined by "=": one that begins with "-" would be taken for an option.
+    storage = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
+    done = subprocess.run([*_java(), *storage], check=False, capture_output=True, text=True, cwd=folder)
+    must(done, "the broker's storage cannot be made")
 
 
-def remove(folder: Path) -> None:
-    """End the broker of `folder` and delete all that belongs to it."""
-    stop(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+def _java() -> list[str]:
+    classes = frame.fetched("kafka", lambda place: jars(place, HERE / "kafka.xml", HERE / "kafka.txt"))
+    java = needed("java", "Kafka needs Java 17 or newer, and Maven: install them")
+    return [java, *JAVA, "-cp", f"{classes}/*"]
 
 
-# --- the folder -------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _known(folder: Path) -> Server | None:
-    try:
-        return Server(**json.loads((folder / "server.json").read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-
-
-def _keep(server: Server, classes: str) -> None:
-    """Write what the broker reads; a new one gets its storage, too."""
-    folder = Path(server.folder)
-    data, properties = folder / "data", folder / "server.properties"
-    text = CONFIGURATION.format(port=server.port, controller_port=server.controller_port, data=data)
-    properties.write_text(text, encoding="utf-8")
-    if not (data / "meta.properties").exists():
-        shutil.rmtree(data, ignore_errors=True)
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        # Joined by "=": one that begins with "-" would be taken for an option.
-        storage = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
-        done = subprocess.run(
-            [_java(), *JAVA, "-cp", classes, *storage],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=folder,
-        )
-        if done.returncode:
-            raise Unable(f"the broker's storage cannot be made:\n{done.stdout}{done.stderr}")
-    (folder / "server.json").write_text(json.dumps(asdict(server), indent=2), encoding="utf-8")
-
-
-def _started(server: Server, classes: str) -> bool:
-    """Start it below a shell that waits for it, so that a killed broker leaves the system's list of processes."""
-    folder = Path(server.folder)
-    ended, pid, log = folder / "ended", folder / "pid", folder / "server.log"
-    ended.unlink(missing_ok=True)
-    pid.unlink(missing_ok=True)
-    before = log.stat().st_size if log.exists() else 0
-    command = [_java(), *JAVA, "-cp", classes, "kafka.Kafka", str(folder / "server.properties")]
-    script = 'ended=$0; pid=$1; shift; ( "$@" & echo $! > "$pid"; wait $!; echo $? > "$ended" ) &'
-    with log.open("ab") as told:
-        subprocess.run(
-            ["/bin/sh", "-c", script, str(ended), str(pid), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=told,
-            stderr=told,
-            cwd=folder,
-            start_new_session=True,
-            check=True,
-        )
-    latest = time.monotonic() + SECONDS
-    while not ended.exists() and time.monotonic() < latest:
-        with log.open("rb") as said:
-            said.seek(before)
-            if READY.encode() in said.read():
-                return True
-        time.sleep(0.05)
-    return False
-
-
-def _ended(server: Server, seconds: float) -> bool:
-    latest = time.monotonic() + seconds
-    while server.is_running:
-        if time.monotonic() > latest:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def _log(folder: Path) -> str:
-    try:
-        lines = (folder / "server.log").read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return "(it wrote nothing)"
-    return "\n".join(lines[-20:])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-# --- the programs -----------------------------------------------------------------------------------------------
-
-
-def _java() -> str:
-    return _program("java")
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise Unable(f"Kafka needs {name}, which is not there: install Java 17 or newer, and Maven")
-    return found
-
-
-def _classes() -> str:
-    """Return the class path of the broker, fetched once."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with _alone(CACHE):
-        place = CACHE / "kafka"
-        if not place.exists():
-            half = place.with_suffix(".half")
-            shutil.rmtree(half, ignore_errors=True)
-            _fetch(half)
-            _check(half)
-            half.rename(place)
-    return f"{place}/*"
-
-
-def _fetch(place: Path) -> None:
-    pom = place / "pom" / "pom.xml"
-    pom.parent.mkdir(parents=True)
-    shutil.copyfile(HERE / "kafka.xml", pom)
-    done = subprocess.run(
-        [
-            *("mvn", "-q", "-B", "-f", str(pom), PLUGIN),
-            "-DincludeScope=runtime",
-            f"-DoutputDirectory={place}",
-        ],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise Unable(f"Kafka cannot be fetched:\n{done.stdout}{done.stderr}")
-    shutil.rmtree(pom.parent)
-
-
-def _check(place: Path) -> None:
-    """Refuse what is not, byte for byte, what was pinned."""
-    pinned = dict(line.split()[::-1] for line in (HERE / "kafka.txt").read_text("ascii").splitlines())
-    found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in place.glob("*.jar")}
-    wrong = sorted(name for name in pinned.keys() | found.keys() if pinned.get(name) != found.get(name))
-    if wrong:
-        raise Unable(f"not what servers/kafka.txt pins: {', '.join(wrong)}")
-
-
-def main(arguments: Sequence[str]) -> str:
-    """Do what the command line says; return what to print."""
-    match arguments:
-        case ["start", folder, *rest] if len(rest) <= 1:
-            return f"{start(Path(folder).resolve(), int(rest[0]) if rest else None).address}\n"
-        case ["stop", folder]:
-            stop(Path(folder).resolve())
-        case ["remove", folder]:
-            remove(Path(folder).resolve())
-        case _:
-            raise Unable("usage: servers/kafka start DIR [PORT] | stop DIR | remove DIR")
-    return ""
-
+KIND = _Kafka()
+start = KIND.start
+stop = KIND.stop
+remove = KIND.remove
 
 if __name__ == "__main__":
-    try:
-        sys.stdout.write(main(sys.argv[1:]))
-    except Unable as reason:
-        sys.exit(str(reason))
+    KIND.main()

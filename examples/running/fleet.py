@@ -24,6 +24,8 @@ from types import TracebackType
 from typing import IO, Self
 
 PATIENCE = 10.0
+READY_WITHIN = 60.0
+"""Seconds, on a machine that has other things to do; a service that ends meanwhile is noticed at once."""
 MOST_RESTARTS = 100
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -180,7 +182,7 @@ class Fleet:
         line = b""
         if process.stdout is not None:
             with contextlib.suppress(TimeoutError):
-                line = await asyncio.wait_for(process.stdout.readline(), timeout=PATIENCE)
+                line = await asyncio.wait_for(process.stdout.readline(), timeout=READY_WITHIN)
         word, _, url = line.decode().strip().partition(" ")
         if word != "ready":
             message = f"the {service} service did not come up; see {self._path(service, 'log')}"

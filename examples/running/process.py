@@ -68,6 +68,7 @@ class Arguments:
     """The command line."""
 
     port: int
+    host: str
     database: Path
     seed: Path | None
     with_parent: bool
@@ -100,6 +101,7 @@ def _seed(service: Service[S], path: Path | None) -> S:
 def _parse(service: Service[Any], arguments: Sequence[str]) -> Arguments:
     parser = argparse.ArgumentParser(prog=service.name.replace("-", "_"))
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes any free one")
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 is everywhere")
     parser.add_argument(
         "--database", type=Path, required=True, help="its SQLite file, made when it is missing"
     )
@@ -173,7 +175,7 @@ async def _serve(service: Service[Any], database: Database, arguments: Arguments
     try:
         if topics is not None:
             await topics.start()
-        await web.TCPSite(runner, "127.0.0.1", arguments.port).start()
+        await web.TCPSite(runner, arguments.host, arguments.port).start()
         print(f"ready http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
         await ended.wait()
     except OSError as error:

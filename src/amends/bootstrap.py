@@ -33,6 +33,7 @@ from amends.ports import (
     StoreError,
     Transport,
 )
+from amends.ports.exchange import Exchange
 from amends.ports.parked import ParkedStore
 from amends.wire.topics import TopicBindings
 
@@ -44,6 +45,7 @@ __all__ = [
     "ArchiveError",
     "Callbacks",
     "EventStore",
+    "Exchange",
     "Inspection",
     "Refuse",
     "Retained",
@@ -67,6 +69,7 @@ __all__ = [
     "postgres_read_model",
     "postgres_reader",
     "postgres_scratch",
+    "redis",
     "service",
     "signal_in_transaction",
     "sqlite",
@@ -123,10 +126,7 @@ def postgres(
 
 
 def postgres_migrate(url: str, *, schema: str | None = None) -> Coroutine[Any, Any, Sequence[str]]:
-    """Bring the tables of a store on PostgreSQL up to date; return the names of the migrations that were applied.
-
-    Opening the store does the same.
-    """
+    """Bring the tables of a store on PostgreSQL up to date, as opening does; return the names of what was applied."""
     from amends.adapters.postgres import Address, migrate
 
     return migrate(Address.of(url, schema=schema))
@@ -352,15 +352,18 @@ def service(
     read_model: ReadModel | None = None,
     retained: Retained | None = None,
     incoming: Incoming | None = None,
+    exchange: Exchange | None = None,
 ) -> Service:
     """Join `orchestrator`, not open yet, with its read side, feed and meter, and with what comes in over topics.
 
-    `retained`: how long finished instances stay, and where they go then; without it they stay.
+    `retained`: how long finished instances stay, and where they go then; without it they stay. `exchange`: `redis`.
 
     Raises:
         TypeError: the store cannot give up anything.
     """
-    return Service(orchestrator, read_model=read_model, retained=retained, incoming=incoming)
+    return Service(
+        orchestrator, read_model=read_model, retained=retained, incoming=incoming, exchange=exchange
+    )
 
 
 def sqlite_limits(folder: Path) -> tuple[float, float]:
@@ -482,6 +485,13 @@ def kafka(
     security = Security(protocol, mechanism, username, password)
     address = Address(tuple(servers), client_id, security)
     return KafkaCluster(address, bindings, group=group, replies=replies, member=member, partitions=partitions)
+
+
+def redis(host: str, *, namespace: str = "default", **how: Any) -> Exchange:
+    """Return a Redis where processes share breakers and rates; `how`: see `RedisAddress`. Needs ``amends[redis]``."""
+    from amends.adapters.redis import RedisAddress, RedisExchange
+
+    return RedisExchange(RedisAddress(host, **how), namespace=namespace)
 
 
 def incoming(orchestrator: Orchestrator, cluster: "KafkaCluster", parked: ParkedStore) -> Incoming:

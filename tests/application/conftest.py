@@ -5,12 +5,14 @@ import functools
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import pytest
 
-from amends import memory, sqlite
+from amends import memory
+from amends.adapters.sqlite import SqliteEventStore
 from amends.ports import EventStore
 from tests.adapters.postgres import storage
 from tests.application.shop import Shop
@@ -48,7 +50,8 @@ def _limited(test: Callable[..., Any]) -> Callable[..., Any]:
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
     """A function that gives the same durable content each time, as after a restart."""
     if request.param == "sqlite":
-        return lambda: sqlite(tmp_path / "amends.db")
+        # On the loop whatever the disk: what a moment later is true then depends on nobody else (`engine_world.turns`).
+        return lambda: SqliteEventStore(tmp_path / "amends.db", inline_limit=inf)
     if request.param == "postgres":
         place = storage.address()
         return lambda: Remote(place)

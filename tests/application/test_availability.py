@@ -57,14 +57,15 @@ async def test_a_commit_that_takes_long_counts_as_away_until_it_returns(
     store: Availability, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(availability, "SLOW", 0.0)
-    with store.watched("writer"):
-        while not store.is_away:  # noqa: ASYNC110  the loop's own timer is waited for
-            await asyncio.sleep(0)
+    store.asked("writer")
+    while not store.is_away:  # noqa: ASYNC110  the loop's own timer is waited for
+        await asyncio.sleep(0)
+    store.heard("writer")
     assert store.is_away, "it returned, and nobody has said yet that it was an answer"
     store.answered("writer")
     assert not store.is_away
-    with store.watched("writer"):
-        pass
+    store.asked("writer")
+    store.heard("writer")
     for _ in range(3):
         await asyncio.sleep(0)
     assert not store.is_away, "what returned is not slow"

@@ -175,3 +175,22 @@ async def test_recovery_of_more_than_may_be_live(stores: Stores, shop: Shop, mos
     shop.handlers.clear()
     async with orchestrator(stores(), shop, most_live=most_live, most_waiting=0):
         await until(lambda: shop.done["ship"] == 40)
+
+
+async def test_what_makes_room_and_is_wanted_back_at_that_moment_is_sent(
+    store: EventStore, shop: Shop
+) -> None:
+    gate = asyncio.Event()
+    shop.on("pay", lambda _command: gate.wait())
+    async with orchestrator(store, shop, most_live=2, lane_width=1) as amends:
+        for number in range(2):
+            await amends.start(FULFIL, Order(), saga_id=f"o-{number}")
+        await until(lambda: amends.engine.dispatcher.lanes["bank"].queued == 1)
+        # There is no room for a third: the one that is queued is set aside, and its lane wants it back at once.
+        late = asyncio.create_task(amends.start(FULFIL, Order(), saga_id="late"))
+        await until(lambda: amends.engine.dispatcher.lanes["bank"].queued == 0)
+        await turns()
+        gate.set()
+        shop.handlers.clear()
+        await late
+        await until(lambda: shop.done["ship"] == 3)

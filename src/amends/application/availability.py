@@ -9,8 +9,7 @@ It does not: ask the store, or wait (`patience`, `writer` and `timers` do).
 
 import asyncio
 import logging
-from collections.abc import Generator, Hashable
-from contextlib import contextmanager
+from collections.abc import Hashable
 from typing import Final
 
 from amends.ports import StoreError, StoreFull
@@ -61,17 +60,17 @@ class Availability:
         """Take notice that `who` asks no more, and was not answered."""
         self._waiting.discard(who)
 
-    @contextmanager
-    def watched(self, who: Hashable) -> Generator[None]:
-        """Have it noticed when what happens inside takes long: a server may be there and not answer."""
-        self._asked[who] = _now()
+    def asked(self, who: Hashable) -> None:
+        """Take notice that `who` asks now; until it `heard` it is noticed when that takes long."""
+        loop = asyncio.get_running_loop()
+        self._asked[who] = loop.time()
         if self._look is None:
             # One timer for all commits of its time: one for each would cost more than the rest of this.
-            self._look = asyncio.get_running_loop().call_later(SLOW, self._look_at_slow)
-        try:
-            yield
-        finally:
-            del self._asked[who]
+            self._look = loop.call_later(SLOW, self._look_at_slow)
+
+    def heard(self, who: Hashable) -> None:
+        """Take notice that `who` waits for no answer any more, whatever it was."""
+        del self._asked[who]
 
     def _look_at_slow(self) -> None:
         latest = _now() - SLOW

@@ -10,11 +10,13 @@ Rules
 - *Ramping*, they go at a pace that begins at `ramp_first` a second and doubles ten times within `ramp`, so that what
   gathered meanwhile does not fall upon a participant that just came back. Then it is closed.
 - What was sent before it opened says nothing about what is since: such results are passed over.
+- Breakers of the same participant in other processes may be followed: `concert` says when.
 It does not: send, wait, hold commands (the lane does), or know the clock.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -46,6 +48,18 @@ class BreakerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     ramp_first: float = 5.0
 
 
+class Standing(NamedTuple):
+    """How a breaker that is not closed stands, for breakers of the same participant elsewhere to follow."""
+
+    stage: Literal["open", "ramping"]
+    until: datetime | None
+    """When a probe may go, of an open one; None: when a person closes it."""
+    began: datetime
+    """When it began to ramp."""
+    opened: int
+    """How often it opened without having been closed between."""
+
+
 Permit: TypeAlias = int
 """A call that was let go, to be handed back with its result: the breaker's epoch then."""
 
@@ -71,6 +85,12 @@ class Breaker:
         self._share = 0.0
         self.trips = 0
         """How often it opened by itself."""
+        self.may_probe = True
+        """False: somebody else tries the participant, and this one stays open until it is told what came of it."""
+        self.on_turn: Callable[[], None] | None = None
+        """Told whenever it changes its stage."""
+        self.sharers = 1
+        """How many breakers of the same participant ramp at once, each at its share of the pace."""
 
     @property
     def probing(self) -> bool:
@@ -87,7 +107,7 @@ class Breaker:
         if self._stage == "open" and self._until is not None:
             # A clock that was set back does not keep it open for longer than anything else could.
             self._until = min(self._until, now + self.policy.longest)
-            if now >= self._until:
+            if now >= self._until and self.may_probe:
                 self._turn("half-open")
         elif self._stage == "ramping" and self._pace(now) is None:
             self._close()
@@ -99,7 +119,7 @@ class Breaker:
             case "closed":
                 return NOW
             case "open":
-                return LATER if self._until is None else self._until - now
+                return LATER if self._until is None or self._until <= now else self._until - now
             case "half-open":
                 return LATER if self._probing else NOW
             case "ramping":
@@ -161,6 +181,29 @@ class Breaker:
         if self._stage in ("open", "half-open"):
             self.recover(now)
 
+    def standing(self, now: datetime) -> Standing | None:
+        """Return what others would follow; None when it is closed."""
+        stage = self.look(now)
+        if stage == "closed":
+            return None
+        until = now if stage == "half-open" else self._until
+        shown: Literal["open", "ramping"] = "ramping" if stage == "ramping" else "open"
+        return Standing(shown, until, self._ramp_began or now, self._opened)
+
+    def follow(self, standing: Standing) -> None:
+        """Stand as another breaker of the same participant does."""
+        if standing.stage == "ramping":
+            self.recover(standing.began)
+            return
+        self._turn("open")
+        self._until, self._opened = standing.until, standing.opened
+
+    def rest(self, now: datetime) -> None:
+        """Have no probe to send after all: somebody else may."""
+        if self._stage == "half-open" and not self._probing:
+            self._turn("open")
+            self._until = now
+
     def _trips(self) -> bool:
         policy = self.policy
         if not policy.enabled:
@@ -193,7 +236,7 @@ class Breaker:
         along = (now - self._ramp_began) / self.policy.ramp
         if along >= 1:
             return None
-        self._ramp.rate = self.policy.ramp_first * 2 ** (DOUBLINGS * along)
+        self._ramp.rate = self.policy.ramp_first * 2 ** (DOUBLINGS * along) / self.sharers
         self._ramp.burst = max(1.0, self._ramp.rate / 10)
         return self._ramp.rate
 
@@ -214,3 +257,5 @@ class Breaker:
         self._failed.clear()
         self._calls = 0
         self._share = 0.0
+        if self.on_turn is not None:
+            self.on_turn()

@@ -41,10 +41,9 @@ class Dispatcher:
     ) -> None:
         """Make a lane for every bound participant, protected as `protections` say, by the names of bindings."""
         self._deliver = deliver
-        self._set_aside = set_aside
         self._lanes: dict[str, Lane] = {}
         self.releases = Releases(self._lanes, index, patience, bring_back)
-        ways = Ways(deliver=deliver, set_aside=self._aside, news=self.releases.note)
+        ways = Ways(deliver=deliver, set_aside=set_aside, news=self.releases.note)
         for name, transport in transports.items():
             protection = protections.get(name, protections.get("", STANDARD))
             self._lanes[name] = Lane(
@@ -112,10 +111,6 @@ class Dispatcher:
         if len(self._lanes) > 1:
             for lane in self._lanes.values():
                 lane.shrink(most_live // (len(self._lanes) + 1))
-
-    def _aside(self, command: SendCommand) -> None:
-        # Not at once: this may be asked for while its instance is being decided.
-        asyncio.get_running_loop().call_soon(self._set_aside, command)
 
     def start(self) -> None:
         """Begin to bring back what is set aside."""

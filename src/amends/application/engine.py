@@ -420,8 +420,10 @@ class Engine:
         """A command that waited in memory does so outside from now on."""
         instance = self._live.get(StreamKey(command.namespace, command.saga_id))
         if instance is not None:
+            # At once: its lane may want it back before it has left.
             instance.in_flight.discard((command.command_id, command.attempt))
-            self._live.leave(instance)
+            # Later: this may be asked for while it is being decided.
+            asyncio.get_running_loop().call_soon(self._live.leave, instance)
 
     def _bring_back(self, key: StreamKey, lane: Lane) -> Ended:
         """Have an instance send what was set aside of it; the future is done when that is so."""

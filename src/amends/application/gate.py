@@ -9,13 +9,14 @@ It does not: hold commands, send, or wait.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from amends.application.breakers import NOW, Breaker, BreakerPolicy, Permit, Stage
-from amends.application.pace import Tokens
+from amends.application.pace import Allowance, Tokens
 from amends.core.effect import Direction, SendCommand
 from amends.core.outcome import Accepted, Answer, Failed
 from amends.ports import Clock
@@ -72,7 +73,9 @@ class Gate:
         rate = protection.rate
         self._clock = clock
         self.breaker = Breaker(protection.breaker)
-        self._limit = None if rate is None else Tokens(rate=rate, burst=max(1.0, rate / 10), now=now)
+        self._limit: Tokens | Allowance | None = (
+            None if rate is None else Tokens(rate=rate, burst=max(1.0, rate / 10), now=now)
+        )
         do, undo = _tokens(protection.do_budget, now), _tokens(protection.undo_budget, now)
         self._retries: dict[Kind, Tokens] = {"do again": do, "undo again": undo}
         self._shares: dict[Kind, float] = {
@@ -146,6 +149,15 @@ class Gate:
         """Let the first attempt of a do go while the gate `is_free`."""
         self._firsts["do"] += 1
         return self.breaker.epoch
+
+    def share_limit(self, asks: Callable[[], None]) -> Allowance | None:
+        """Have the rate limit counted elsewhere, for several processes; return what is granted of it, None without one.
+
+        `asks` is called when a command could go but for that.
+        """
+        if isinstance(self._limit, Tokens):
+            self._limit = Allowance(self._limit, asks)
+        return self._limit
 
     def _budget(self, kind: Kind) -> Tokens | None:
         """Return the budget of a kind of retries, with its share of the first attempts; None: they have none."""

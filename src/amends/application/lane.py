@@ -63,8 +63,8 @@ class Lane:
         self.gate = gate
         self._breaker = gate.breaker
         self.backlog = Backlog()
-        self.returning = 0
-        """How many instances are being brought back for this lane."""
+        self.returning: set[StreamKey] = set()
+        """The instances that are being brought back for this lane."""
         self._transport = transport
         self._width = width
         self._ways = ways
@@ -149,6 +149,13 @@ class Lane:
         self.gate.close_by_hand()
         self._ways.news()
 
+    def turned(self) -> None:
+        """Take notice that the gate was turned, or something granted, elsewhere."""
+        if self.gate.stage == "open":
+            self._put_aside(self._queue.length)
+        self._ways.news()
+        self.check()
+
     def shrink(self, most: int) -> None:
         """Keep no more than `most` commands in memory besides those on their way: others need the room."""
         self._put_aside(self._queue.length - most)
@@ -166,7 +173,7 @@ class Lane:
         Runs again after each suspension of a worker, so as many workers wake as are needed and no more.
         """
         self._checking = False
-        if not self._may_some_go():
+        if not (self._queue.length and self._may_some_go()):
             return
         while self._idle:
             wake = self._idle.popleft()
@@ -191,8 +198,7 @@ class Lane:
             self._check_later()
 
     def _may_some_go(self) -> bool:
-        if not self._queue.length:
-            return False
+        """Tell whether any of those that are queued may go."""
         if self._queue.has_first_do and self.gate.is_free:
             return True
         if any(map(self._may_go, self._queue.kinds())):
@@ -217,7 +223,9 @@ class Lane:
 
     def _next(self) -> Call | None:
         """Return the next command that may go, with its permit."""
-        if self.gate.is_free and not self._blocked:
+        if not self._queue.length:
+            return None
+        if not self._blocked and self.gate.is_free:
             command = self._queue.take_first_do()
             if command is not None:
                 return Call(command, self.gate.begin_first_do())
@@ -300,13 +308,17 @@ class Lane:
         key = StreamKey(command.namespace, command.saga_id)
         if self.gate.stage in ("open", "half-open"):
             self.backlog.add(key, command.direction)
-        return key in self.backlog or self.backlog.has_more
+        return key in self.backlog or key in self.returning or self.backlog.has_more
 
     # --- what comes back ---
 
     def wanted(self) -> int:
         """Return how many instances may come back now: enough to keep the workers busy, no more than the gate lets."""
-        if self._stopping or not self.backlog.size or self.gate.is_shut(self._queue.length + self.returning):
+        if (
+            self._stopping
+            or not self.backlog.size
+            or self.gate.is_shut(self._queue.length + len(self.returning))
+        ):
             return 0
         if not self.gate.breaker.is_closed and self.gate.stage == "half-open":
             return 1
@@ -315,7 +327,7 @@ class Lane:
         pace = self.gate.pace
         if pace is not None:
             room = min(room, int(pace * AHEAD.total_seconds()) + 1)
-        return max(0, room - self._queue.length - self.returning)
+        return max(0, room - self._queue.length - len(self.returning))
 
     def pause(self) -> timedelta | None:
         """Return how long it takes until this lane must be looked at again; None: not before news come."""

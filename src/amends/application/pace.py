@@ -4,6 +4,7 @@ Rules: pure arithmetic; the instant is an argument, and a clock that was set bac
 It does not: wait, or know what is counted.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -46,3 +47,44 @@ class Tokens:
         if passed > 0:
             self._level = min(self.burst, self._level + passed * self.rate)
         return self._level
+
+
+class Allowance:
+    """Calls of a pace that several processes share, as somebody grants them; while nobody does, an own bucket."""
+
+    def __init__(self, own: Tokens, asks: Callable[[], None]) -> None:
+        """Begin with nothing granted; `asks` is called when one is wanted and there is none."""
+        self.rate = own.rate
+        self.burst = own.burst
+        self.granted = 0
+        self.is_shared = True
+        """False: nobody grants, and the own bucket counts."""
+        self.is_wanted = False
+        """Somebody wanted one and did not get it, since this was last looked at."""
+        self._own = own
+        self._asks = asks
+
+    def wait(self, now: datetime) -> timedelta:
+        """Return nothing when one may be taken now; else how long that takes: without end until one is granted."""
+        if not self.is_shared:
+            return self._own.wait(now)
+        if self.granted > 0:
+            return timedelta(0)
+        if not self.is_wanted:
+            self.is_wanted = True
+            self._asks()
+        return timedelta.max
+
+    def take(self, now: datetime) -> None:
+        """Take one, which `wait` said is there."""
+        if self.is_shared:
+            self.granted -= 1
+        else:
+            self._own.take(now)
+
+    def keep_to_itself(self, sharers: int, now: datetime) -> None:
+        """Count by an own bucket from now on, for one of so many processes."""
+        rate = self.rate / sharers
+        self._own = Tokens(rate=rate, burst=max(1.0, self.burst / sharers), now=now)
+        self.is_shared = False
+        self.granted = 0

@@ -85,10 +85,10 @@ class Releases:
         return brought
 
     def _bring(self, key: StreamKey, lane: Lane) -> None:
-        lane.returning += 1
+        lane.returning.add(key)
 
         def done(future: "asyncio.Future[Any]") -> None:
-            lane.returning -= 1
+            lane.returning.discard(key)
             if not future.cancelled():
                 # What went wrong is in the log already, and concerns this instance alone.
                 future.exception()

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from amends.application.arrivals import Arrivals
+from amends.application.concert import Concert
 from amends.application.errors import NotRunning
 from amends.application.feed import Feed
 from amends.application.follower import Follower, Listener
@@ -22,6 +23,7 @@ from amends.application.projector import Projector
 from amends.application.queries import Queries
 from amends.application.retention import Retention
 from amends.ports import SHARDS, Archive, ReadModel, RetainedStore, SharedStore
+from amends.ports.exchange import Exchange
 from amends.ports.intake import Intake
 
 POLL = 0.2
@@ -44,7 +46,7 @@ class Gauges(NamedTuple):
     """About how many transitions each listener of the log is behind, by its name."""
     is_ready: bool
     troubles: dict[str, str]
-    """What keeps records from being read or written just now, by the name of the way."""
+    """What keeps records from being read or written, or processes from acting together, by the name of the way."""
     members: int
     """Processes that share the store, this one among them."""
     shards: int
@@ -83,10 +85,12 @@ class Service:
         read_model: ReadModel | None = None,
         retained: Retained | None = None,
         incoming: Incoming | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
         """Join `orchestrator`, not open yet, with what looks on; `read_model` holds the rows of lists.
 
-        `retained`: what becomes of finished instances; without it they stay.
+        `retained`: what becomes of finished instances; without it they stay. `exchange`: where processes that call
+        the same participants tell one another how these are.
 
         Raises:
             TypeError: the store cannot give up anything.
@@ -119,6 +123,11 @@ class Service:
         self._retained = retained
         self._retention = (
             None if retained is None else _retention(orchestrator, retained, read_model, projector)
+        )
+        self._concert = (
+            None
+            if exchange is None
+            else Concert(exchange, engine.dispatcher.lanes, orchestrator.clock, members=lambda: self.members)
         )
         self._feed = Feed(store, self._follower, namespace=namespace)
         self._opened: AsyncExitStack | None = None
@@ -160,11 +169,19 @@ class Service:
 
     @property
     def troubles(self) -> dict[str, str]:
-        """What keeps records from being read or written just now, by the name of the way."""
+        """What keeps records from being read or written, or processes from acting together, by the name of the way."""
         found = dict(self._orchestrator.troubles)
         if self._incoming is not None and self._incoming.intake.trouble:
             found["intake"] = self._incoming.intake.trouble
+        if self._concert is not None and self._concert.trouble:
+            found["exchange"] = self._concert.trouble
         return found
+
+    @property
+    def members(self) -> int:
+        """How many processes run on the store."""
+        sharing = self._orchestrator.engine.sharing
+        return sharing.leases.members if sharing else 1
 
     @property
     def is_ready(self) -> bool:
@@ -198,7 +215,7 @@ class Service:
             lag={listener.name: self._follower.lag(listener) for listener in self._listeners},
             is_ready=self.is_ready,
             troubles=self.troubles,
-            members=sharing.leases.members if sharing else 1,
+            members=self.members,
             shards=len(engine.shards.held) if sharing else SHARDS,
             sent=sharing.sender.waiting if sharing else 0,
             received=sharing.receiver.in_hand if sharing else 0,
@@ -215,6 +232,9 @@ class Service:
         if self._opened is not None:
             raise NotRunning("this service is open already")
         async with AsyncExitStack() as stack:
+            if self._concert is not None:
+                stack.push_async_callback(self._concert.stop)
+                self._concert.start()
             await stack.enter_async_context(self._orchestrator)
             if self._read_model is not None:
                 stack.push_async_callback(self._read_model.close)

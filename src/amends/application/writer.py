@@ -157,13 +157,16 @@ class Writer:
         return verdicts
 
     async def _stored(self, batch: list[Append]) -> Sequence[Verdict]:
-        pause = 0.0
+        pause, availability = 0.0, self._availability
         while self._fence is None:
+            availability.asked("writer")
             try:
-                with self._availability.watched("writer"):
+                try:
                     verdicts = await self._store.append(batch)
+                finally:
+                    availability.heard("writer")
             except StoreFenced as error:
-                self._availability.answered("writer")
+                availability.answered("writer")
                 if self.on_fenced is None:
                     raise
                 self.on_fenced(error)
@@ -171,8 +174,8 @@ class Writer:
             except (StoreFull, StoreUnavailable) as error:
                 pause = await self._hold(pause, error)
             else:
-                if self._availability.is_away:
-                    self._availability.answered("writer")
+                if availability.is_away:
+                    availability.answered("writer")
                 return verdicts
         return [self._fence] * len(batch)
 

@@ -429,7 +429,9 @@ class Settings:
     )
     database: Database = section(Database, "Where sagas are kept.")
     redis: Redis = section(
-        Redis, "A cache that nothing depends on. Checked now; the feature itself is still to come."
+        Redis,
+        "Where the processes of one namespace share breakers and rates. Nothing depends on it: while it is away each"
+        " process keeps its own.",
     )
     microservices: Mapping[str, Microservice] = entries(
         Microservice,

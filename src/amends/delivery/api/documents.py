@@ -195,7 +195,9 @@ class ProblemDocument(msgspec.Struct, kw_only=True):
 
 
 class ReadyDocument(msgspec.Struct, kw_only=True):
-    """Whether work may come; `troubles` say why records wait somewhere, by binding, or for the intake."""
+    """Whether work may come; `troubles` say why records wait somewhere, by binding, or for the intake, and with
+    `exchange` that processes do not act together.
+    """
 
     status: str
     troubles: dict[str, str] = {}

@@ -69,7 +69,9 @@ METRICS: Mapping[str, Metric] = {
     ),
     "amends_messages_total": Metric("counter", "Records that came in, by topic and what became of them."),
     "amends_parked": Metric("gauge", "Records that are kept aside, by state."),
-    "amends_trouble": Metric("gauge", "1 for a way on which records wait, by the binding, or intake."),
+    "amends_trouble": Metric(
+        "gauge", "1 for a way on which records wait, by the binding, or intake; exchange."
+    ),
     "amends_ready": Metric("gauge", "1 while work may come."),
     "amends_members": Metric("gauge", "Processes that share the store, this one among them."),
     "amends_shards": Metric("gauge", "Shards that this process decides; all processes' together are 64."),

@@ -146,7 +146,11 @@ def _service(joined: _Joined, shares: Share, url: str) -> tuple[Service, Callbac
     )
     coming = bootstrap.incoming(orchestrator, cluster, parked(settings.database)) if cluster else None
     service = bootstrap.service(
-        orchestrator, read_model=read_model, retained=_retained(settings.retention), incoming=coming
+        orchestrator,
+        read_model=read_model,
+        retained=_retained(settings.retention),
+        incoming=coming,
+        exchange=_exchange(settings),
     )
     return service, callbacks, answer
 
@@ -156,6 +160,29 @@ def _retained(retention: Retention) -> bootstrap.Retained | None:
         return None
     archive = bootstrap.folder_archive(retention.folder)
     return bootstrap.Retained(archive, retention.age, retention.interval)
+
+
+def _exchange(settings: Settings) -> bootstrap.Exchange | None:
+    """Return where processes share breakers and rates; None without `redis.host`.
+
+    Raises:
+        NotServed: what talks to Redis is not installed.
+    """
+    redis = settings.redis
+    if redis.host is None:
+        return None
+    if importlib.util.find_spec("redis") is None:
+        raise NotServed('redis.host needs redis-py: pip install "amends[redis]"')
+    return bootstrap.redis(
+        redis.host,
+        port=redis.port,
+        username=redis.username,
+        password=redis.password.reveal() if redis.password else None,
+        database=redis.database,
+        ssl=redis.ssl,
+        timeout=redis.timeout,
+        namespace=settings.saga.namespace,
+    )
 
 
 def _cluster(settings: Settings) -> Any:

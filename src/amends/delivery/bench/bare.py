@@ -42,7 +42,7 @@ async def _run(session: aiohttp.ClientSession, task: Task, numbers: Iterator[int
 
     async def caller() -> None:
         for number in numbers:
-            for name, body in zip(names, _bodies(number), strict=True):
+            for name, body in zip(names, bodies_of(number), strict=True):
                 headers = _headers(number, name)
                 async with session.post(f"{task.url}/{name}", data=body, headers=headers) as response:
                     await response.read()
@@ -50,7 +50,8 @@ async def _run(session: aiohttp.ClientSession, task: Task, numbers: Iterator[int
     await asyncio.gather(*(caller() for _ in range(task.concurrency)))
 
 
-def _bodies(number: int) -> tuple[bytes, bytes, bytes]:
+def bodies_of(number: int) -> tuple[bytes, bytes, bytes]:
+    """Return the payloads of the three commands of a saga."""
     order = order_of(number)
     made = (reserve(order), pay(order), ship(order))
     first, second, third = (msgspec.json.encode(command.payload) for command in made)

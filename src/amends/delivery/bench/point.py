@@ -10,23 +10,34 @@ import asyncio
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import msgspec
 
 from amends.application.orchestrator import Orchestrator
-from amends.bootstrap import EventStore, memory, postgres, sqlite
+from amends.bootstrap import EventStore, Transport, incoming, kafka, memory, memory_parked, postgres, sqlite
 from amends.delivery.bench.places import StoreKind
-from amends.delivery.bench.workload import WORKLOADS, Workload, bindings, order, order_fulfilment
+from amends.delivery.bench.workload import (
+    PARTICIPANTS,
+    WORKLOADS,
+    Topics,
+    Workload,
+    bindings,
+    order,
+    order_fulfilment,
+)
+from amends.wire.topics import TopicBindings
 
 READY: Final = "ready"
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What to measure. `path` is the store's file or URL; `url` where participants answer over HTTP, empty for local
-    ones. `first` is the number of the first order. With `own_ids` the orchestrator makes the ids of the sagas: so they
-    are among those that its process drives, as far as several share a store.
+    """What to measure. `path` is the store's file or URL; `url` where participants answer over HTTP, `topics` where
+    they do over Kafka, without both they are local. `first` is the number of the first order. With `own_ids` the
+    orchestrator makes the ids of the sagas: so they are among those that its process drives, as far as several share a
+    store.
     """
 
     store: StoreKind
@@ -35,6 +46,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int
     sagas: int
     url: str = ""
+    topics: Topics | None = None
     first: int = 0
     own_ids: bool = False
 
@@ -55,11 +67,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 async def measure(task: Task) -> Measured:
     """Run `task` and return its figures."""
-    most_live = max(10_000, task.concurrency)
-    participants = bindings(task.workload, task.url)
-    async with Orchestrator(
-        sagas=[order_fulfilment], store=_store(task), participants=participants, most_live=most_live
-    ) as amends:
+    async with _opened(task) as amends:
         numbers = iter(range(task.first, task.first + task.warm_up + task.sagas))
         await _run(amends, task, numbers, task.warm_up)
         print(READY, flush=True)
@@ -69,6 +77,35 @@ async def measure(task: Task) -> Measured:
         spent, cpu = time.perf_counter() - began, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Measured(spent=spent, cpu=cpu, peak_mb=peak, latencies=latencies)
+
+
+@asynccontextmanager
+async def _opened(task: Task) -> AsyncGenerator[Orchestrator]:
+    topics = task.topics
+    if topics is None:
+        async with _orchestrator(task, bindings(task.workload, task.url)) as amends:
+            yield amends
+        return
+    native = TopicBindings(native={each.name: topics.commands for each in PARTICIPANTS})
+    cluster = kafka(topics.servers, native, group=topics.replies, replies=topics.replies, partitions=0)
+    orchestrator = _orchestrator(task, cluster.transports)
+    intake, arrivals = incoming(orchestrator, cluster, memory_parked())
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(orchestrator)
+        stack.push_async_callback(arrivals.close)
+        await arrivals.open()
+        stack.push_async_callback(intake.stop)
+        await intake.start(arrivals.take)
+        yield orchestrator
+
+
+def _orchestrator(task: Task, participants: Mapping[str, Transport]) -> Orchestrator:
+    return Orchestrator(
+        sagas=[order_fulfilment],
+        store=_store(task),
+        participants=participants,
+        most_live=max(10_000, task.concurrency),
+    )
 
 
 def _store(task: Task) -> EventStore:

@@ -2,7 +2,8 @@
 
 Rules: what a point is compared with is measured right before it, on the same disk and against the same participants.
 `limit_sagas_per_s` is what an engine could do at best that commits each of a saga's four transitions by itself; a point
-above ratio 1 owes it to group commit. `bare_sagas_per_s` is a bare client that makes the same three calls over HTTP.
+above ratio 1 owes it to group commit. `bare_sagas_per_s` is a bare client that makes the same three calls over HTTP, or
+round trips over Kafka.
 It does not: render.
 """
 
@@ -10,21 +11,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import IO, Final, TypeVar
+from typing import Final
 
 import msgspec
 
-from amends.delivery.bench.bare import BareFigures
+from amends.delivery.bench.counterpart import Counterpart
 from amends.delivery.bench.places import Place, Stored
 from amends.delivery.bench.point import READY, Measured, Task
+from amends.delivery.bench.processes import first_line
 from amends.delivery.bench.workload import ParticipantKind, Workload
 
-T = TypeVar("T")
-
-LOOPBACK: Final = "http://127.0.0.1:"
 SAGAS: Final[dict[ParticipantKind, dict[int, int]]] = {
     "local": {1: 3_000, 50: 20_000, 500: 20_000},
     "http": {1: 1_000, 50: 5_000, 500: 5_000},
+    "kafka": {1: 500, 50: 5_000, 300: 10_000},
 }
 """By concurrency: enough for some seconds on a two-core machine."""
 EVENTS: Final = 8
@@ -61,15 +61,21 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     ratio: float
     """`sagas_per_s` to `limit_sagas_per_s`."""
     bare_sagas_per_s: float
-    """The bare client against the same participants, in the same run; 0 for local ones."""
+    """The bare client against the same participants, in the same run; 0 for local ones. Over Kafka a third of its
+    command-and-reply round trips.
+    """
     bare_ratio: float
     """`sagas_per_s` to `bare_sagas_per_s`."""
+    broker_in_per_s: float
+    """Records a second that the broker takes from one writer in full batches, in the same run; 0 without Kafka."""
+    broker_out_per_s: float
+    """Records a second that it gives to one reader. A saga needs six records written and read."""
 
 
 def run(
     place: Place,
     *,
-    participants: ParticipantKind,
+    participants: Counterpart,
     workloads: Iterable[Workload],
     concurrencies: Iterable[int],
     processes: int = 1,
@@ -78,59 +84,32 @@ def run(
 ) -> list[Point]:
     """Measure every combination; `progress` is told what comes next."""
     points: list[Point] = []
-    with _responder(participants) as url:
+    kind = participants.kind
+    with participants.serving():
         for workload in workloads:
             for concurrency in concurrencies:
-                progress(f"{place.kind}, {participants} participants, {workload}, concurrency {concurrency}")
+                progress(f"{place.kind}, {kind} participants, {workload}, concurrency {concurrency}")
                 task = Task(
                     store=place.kind,
                     path="",
                     workload=workload,
                     concurrency=concurrency,
-                    sagas=sagas or _enough(participants, concurrency),
-                    url=url and f"{url}/{workload}",
+                    sagas=sagas or _enough(kind, concurrency),
                 )
-                points.append(_point(place, task, processes))
+                with participants.reached(task) as reached:
+                    points.append(_point(place, participants, reached, processes))
     return points
 
 
-def _enough(participants: ParticipantKind, concurrency: int) -> int:
-    enough = SAGAS[participants]
+def _enough(kind: ParticipantKind, concurrency: int) -> int:
+    enough = SAGAS[kind]
     return next(
         (count for limit, count in sorted(enough.items()) if concurrency <= limit), max(enough.values())
     )
 
 
-@contextmanager
-def _responder(participants: ParticipantKind) -> Generator[str]:
-    """Run the participants' process, where they have one; its address, else nothing."""
-    if participants == "local":
-        yield ""
-        return
-    with serving("responder") as url:
-        yield url
-
-
-@contextmanager
-def serving(module: str, *arguments: str) -> Generator[str]:
-    """Run a module of this package that serves until its standard input closes; yield its address."""
-    command = [sys.executable, "-m", f"amends.delivery.bench.{module}", *arguments]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own module
-        # Leaving closes its standard input, which ends it.
-        yield f"{LOOPBACK}{first_line(process.stdout)}"
-
-
-def first_line(stream: IO[str] | None) -> str:
-    """Return the first line that a started process says."""
-    line = stream.readline().strip() if stream is not None else ""
-    if not line:
-        raise RuntimeError("the measured server did not start")
-    return line
-
-
-def _point(place: Place, task: Task, processes: int) -> Point:
-    limits = place.limits()
-    bare = in_own_process("bare", task, BareFigures).sagas_per_s if task.url else 0.0
+def _point(place: Place, participants: Counterpart, task: Task, processes: int) -> Point:
+    limits, beside = place.limits(), participants.beside(task)
     with place.fresh() as stored:
         tasks = [_share(task, stored.address, part, processes) for part in range(processes)]
         measured, server_cpu = _measure(tasks, stored)
@@ -140,7 +119,7 @@ def _point(place: Place, task: Task, processes: int) -> Point:
     latencies = sorted(latency for each in measured for latency in each.latencies)
     return Point(
         store=task.store,
-        participants="http" if task.url else "local",
+        participants=participants.kind,
         workload=task.workload,
         concurrency=task.concurrency,
         processes=processes,
@@ -156,8 +135,10 @@ def _point(place: Place, task: Task, processes: int) -> Point:
         limit_sagas_per_s=round(limits.single, 1),
         limit_batched_sagas_per_s=round(limits.batched, 1),
         ratio=_ratio(rate, limits.single),
-        bare_sagas_per_s=round(bare, 1),
-        bare_ratio=_ratio(rate, bare),
+        bare_sagas_per_s=round(beside.bare, 1),
+        bare_ratio=_ratio(rate, beside.bare),
+        broker_in_per_s=round(beside.broker_in, 1),
+        broker_out_per_s=round(beside.broker_out, 1),
     )
 
 
@@ -206,12 +187,3 @@ def _started(task: Task) -> Generator[subprocess.Popen[str]]:
 
 def _ratio(figure: float, limit: float) -> float:
     return round(figure / limit, 2) if limit else 0.0
-
-
-def in_own_process(module: str, task: object, of: type[T]) -> T:
-    """Run a module of this package on `task` and return what it printed."""
-    command = [sys.executable, "-m", f"amends.delivery.bench.{module}", msgspec.json.encode(task).decode()]
-    ended = subprocess.run(command, capture_output=True, check=False, timeout=600)  # noqa: S603  our own module
-    if ended.returncode:
-        raise RuntimeError(f"the measured process failed:\n{ended.stderr.decode()[-2000:]}")
-    return msgspec.json.decode(ended.stdout, type=of)

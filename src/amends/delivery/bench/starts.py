@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from amends.delivery.bench.run import LOOPBACK, first_line, in_own_process, serving
+from amends.delivery.bench.processes import LOOPBACK, first_line, in_own_process, serving
 from amends.delivery.bench.start_client import StartFigures, StartTask
 
 STARTS: Final = {1: 2_000, 50: 10_000}
@@ -56,8 +56,10 @@ def run_starts(
 
 def _point(task: StartTask) -> StartPoint:
     figures = in_own_process("start_client", task, StartFigures)
-    with serving("bare_server", str(figures.answer_bytes)) as url:
-        bare = in_own_process("start_client", msgspec.structs.replace(task, url=url), StartFigures)
+    with serving("bare_server", str(figures.answer_bytes)) as port:
+        bare = in_own_process(
+            "start_client", msgspec.structs.replace(task, url=LOOPBACK + port), StartFigures
+        )
     return StartPoint(
         concurrency=task.concurrency,
         starts=task.starts,

@@ -1,7 +1,8 @@
 """The work that is measured: the order fulfilment of seed 001, with participants that do nothing.
 
 Rules: `happy` completes in four transitions; `declined` is refused at the payment and the reservation is released, also
-in four. Both make three calls. The participants are functions in the process, or answer over HTTP (`responder`).
+in four. Both make three calls. The participants are functions in the process, or answer over HTTP (`responder`) or
+Kafka (`kafka_responder`).
 It does not: measure.
 """
 
@@ -16,12 +17,25 @@ from amends.definition import Command, Participant, Rollback, Saga, Step, sequen
 
 Workload: TypeAlias = Literal["happy", "declined"]
 WORKLOADS: Final[tuple[Workload, ...]] = ("happy", "declined")
-ParticipantKind: TypeAlias = Literal["local", "http"]
+ParticipantKind: TypeAlias = Literal["local", "http", "kafka"]
 CALLS: Final[Mapping[Workload, tuple[str, str, str]]] = {
     "happy": ("reserve-inventory", "process-payment", "ship-order"),
     "declined": ("reserve-inventory", "process-payment", "release-inventory"),
 }
 """The commands of one saga, in their order."""
+
+
+class Topics(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a point is measured over Kafka."""
+
+    servers: tuple[str, ...]
+    commands: str
+    replies: str
+    """To the engine; also the name of its group."""
+    bare: str
+    """Replies to the bare client."""
+    limit: str
+    """For what is only written and read."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -68,6 +82,7 @@ class Shipped(msgspec.Struct, frozen=True):
 inventory = Participant("inventory")
 payments = Participant("payments")
 shipping = Participant("shipping")
+PARTICIPANTS: Final = (inventory, payments, shipping)
 
 
 def reserve(order: Order) -> Command[Reserved]:
@@ -121,7 +136,7 @@ def order(number: int) -> Order:
 def bindings(workload: Workload, url: str = "") -> Mapping[str, Transport]:
     """Return bindings whose functions answer at once; with `url`, bindings to the responder there."""
     if url:
-        return {participant.name: http(url) for participant in (inventory, payments, shipping)}
+        return {participant.name: http(url) for participant in PARTICIPANTS}
     return {
         "inventory": local({"reserve-inventory": _reserved, "release-inventory": _released}),
         "payments": local(

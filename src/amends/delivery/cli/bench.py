@@ -4,6 +4,7 @@ Rules: JSON on standard output is a list of points and nothing else; progress go
 of `--folder`. It does not: measure (`delivery.bench`) or judge.
 """
 
+import importlib.util
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from amends.delivery.bench.counterpart import Counterpart, InProcess, OverHttp
 from amends.delivery.bench.places import InMemory, OnDisk, OnPostgres, Place, find_pgbench
 from amends.delivery.bench.run import Point, run
 from amends.delivery.bench.starts import StartPoint, run_starts
@@ -21,6 +23,7 @@ from amends.delivery.bench.workload import WORKLOADS
 from amends.delivery.cli.faults import Unusable
 
 CONCURRENCIES: Final = (1, 50, 500)
+OVER_KAFKA: Final = (1, 50, 300)
 WIDE: Final = 150
 """Columns where nobody's terminal sets them."""
 SHORT: Final = 2_000
@@ -40,6 +43,7 @@ class Participants(StrEnum):
 
     local = "local"
     http = "http"
+    kafka = "kafka"
 
 
 class Work(StrEnum):
@@ -52,11 +56,11 @@ class Work(StrEnum):
 def bench(
     store: Annotated[Store, typer.Option(help="Where the sagas are kept.")] = Store.sqlite,
     participants: Annotated[
-        Participants | None, typer.Option(help="Who executes the commands; both without it.")
+        Participants | None, typer.Option(help="Who executes the commands; local and http without it.")
     ] = None,
     workload: Annotated[Work | None, typer.Option(help="What the sagas come to; both without it.")] = None,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="Callers; 1, 50 and 500 without it.")
+        int | None, typer.Option(min=1, max=10_000, help="Callers; 1, 50 and 500 without it (Kafka: 300).")
     ] = None,
     processes: Annotated[
         int, typer.Option(min=1, max=16, help="Orchestrators that share the store; PostgreSQL only.")
@@ -64,6 +68,9 @@ def bench(
     database: Annotated[
         str | None,
         typer.Option(help="The PostgreSQL server to measure on: a URL; schemas are made and dropped."),
+    ] = None,
+    kafka: Annotated[
+        str | None, typer.Option(help="The broker to measure on: HOST:PORT; topics are made and deleted.")
     ] = None,
     pgbench: Annotated[
         Path | None, typer.Option(help="The pgbench that measures the limit; else it is looked for.")
@@ -85,17 +92,18 @@ def bench(
         starts = run_starts(concurrencies=concurrencies, starts=count, folder=folder.resolve(), progress=_say)
         _show(starts, _starts_table(starts), json=json)
         return 0
+    over = _participants(participants, kafka)
     place = _place(store, folder.resolve(), database, pgbench)
     if processes > 1 and store is not Store.postgres:
         raise Unusable(f"a {store.value} store is held by one process; --processes needs --store postgres")
     points = [
         point
-        for kind in ([participants] if participants else list(Participants))
+        for each in over
         for point in run(
             place,
-            participants=kind.value,
+            participants=each,
             workloads=[workload.value] if workload else list(WORKLOADS),
-            concurrencies=concurrencies,
+            concurrencies=OVER_KAFKA if each.kind == "kafka" and concurrency is None else concurrencies,
             processes=processes,
             sagas=count,
             progress=_say,
@@ -103,6 +111,26 @@ def bench(
     ]
     _show(points, _table(points), json=json)
     return 0
+
+
+def _participants(wanted: Participants | None, kafka: str | None) -> list[Counterpart]:
+    match wanted:
+        case None:
+            return [InProcess(), OverHttp()]
+        case Participants.local:
+            return [InProcess()]
+        case Participants.http:
+            return [OverHttp()]
+        case Participants.kafka:
+            if importlib.util.find_spec("aiokafka") is None:
+                raise Unusable('--participants kafka needs aiokafka: pip install "amends[kafka]"')
+            if kafka is None:
+                raise Unusable(
+                    "--participants kafka needs --kafka HOST:PORT; servers/kafka start DIR makes a broker"
+                )
+            from amends.delivery.bench.over_kafka import OverKafka
+
+            return [OverKafka(tuple(kafka.split(",")))]
 
 
 def _place(store: Store, folder: Path, database: str | None, pgbench: Path | None) -> Place:
@@ -166,8 +194,9 @@ def _starts_table(points: list[StartPoint]) -> Table:
 
 def _table(points: list[Point]) -> Table:
     title = "order fulfilment, full durability; limit: one commit per transition in the same run"
-    over_http = any(point.bare_sagas_per_s for point in points)
-    table = Table(title=f"{title}; bare: a client that makes the same three calls" if over_http else title)
+    has_bare = any(point.bare_sagas_per_s for point in points)
+    has_broker = any(point.broker_in_per_s for point in points)
+    table = Table(title=f"{title}; bare: a client that makes the same three calls" if has_bare else title)
     for heading in (
         "store",
         "participants",
@@ -182,7 +211,8 @@ def _table(points: list[Point]) -> Table:
         "MiB",
         "limit/s",
         "ratio",
-        *(("bare/s", "ratio") if over_http else ()),
+        *(("bare/s", "ratio") if has_bare else ()),
+        *(("in/s", "out/s") if has_broker else ()),
     ):
         table.add_column(
             heading, justify="left" if heading in ("store", "participants", "work") else "right", no_wrap=True
@@ -202,8 +232,11 @@ def _table(points: list[Point]) -> Table:
             f"{point.peak_mb:.0f}",
             f"{point.limit_sagas_per_s:,.0f}",
             f"{point.ratio:.2f}",
-            *(_beside_bare(point) if over_http else ()),
+            *(_beside_bare(point) if has_bare else ()),
+            *(_of_broker(point) if has_broker else ()),
         )
+    if has_broker:
+        table.caption = "in/s, out/s: records that the broker alone takes and gives; a saga needs six of each"
     return table
 
 
@@ -211,3 +244,7 @@ def _beside_bare(point: Point) -> tuple[str, str]:
     if not point.bare_sagas_per_s:
         return "", ""
     return f"{point.bare_sagas_per_s:,.0f}", f"{point.bare_ratio:.2f}"
+
+
+def _of_broker(point: Point) -> tuple[str, str]:
+    return f"{point.broker_in_per_s:,.0f}", f"{point.broker_out_per_s:,.0f}"
