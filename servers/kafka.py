@@ -9,6 +9,7 @@ Rules
   `AMENDS_SERVERS_CACHE`, by default .amends/servers; each must have the SHA-256 that stands in `kafka.txt`.
 - One node, broker and controller at once (KRaft), on loopback, one replica of everything, no authentication. Topics are
   made by whoever needs them, not by being named.
+- Everybody may do everything, until somebody makes a rule (an ACL): all who come are User:ANONYMOUS.
 - It takes records from any time, also from those that are to come: readers must stand that.
 - It is back soon after a SIGKILL: a session ends after two seconds, a group does not wait for more members.
 - What must be known to stop it stands in DIR, with its log.
@@ -51,6 +52,8 @@ group.initial.rebalance.delay.ms=0
 log.message.timestamp.after.max.ms=9223372036854775807
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=250
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true
 """
 
 

@@ -80,6 +80,26 @@ class Line:
                     raise CommandIdReused(record.value.decode())
                 raise Told(record.value.decode())
 
+    @asynccontextmanager
+    async def reading(self, topic: str) -> AsyncGenerator[None]:
+        """Have what comes on a topic of replies taken."""
+        reader: Any = aiokafka.AIOKafkaConsumer(
+            topic, bootstrap_servers=broker().address, auto_offset_reset="earliest", group_id=None
+        )
+        await reader.start()
+
+        async def read() -> None:
+            async for record in reader:
+                self.take(record)
+
+        task = asyncio.create_task(read())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await reader.stop()
+
     def take(self, record: Any) -> None:
         self.came.append(record)
         told = dict(record.headers)
@@ -122,22 +142,10 @@ async def line() -> AsyncGenerator[Line]:
     name = new_name()
     await make_topics(f"{name}.commands", f"{name}.replies")
     producer: Any = aiokafka.AIOKafkaProducer(bootstrap_servers=broker().address)
-    reader: Any = aiokafka.AIOKafkaConsumer(
-        f"{name}.replies", bootstrap_servers=broker().address, auto_offset_reset="earliest", group_id=None
-    )
     await producer.start()
-    await reader.start()
     made = Line(name, producer)
-
-    async def read() -> None:
-        async for record in reader:
-            made.take(record)
-
-    reading = asyncio.create_task(read())
     try:
-        yield made
+        async with made.reading(made.replies):
+            yield made
     finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        await reader.stop()
         await producer.stop()

@@ -11,7 +11,8 @@ Rules:
   next attempt. A record that does not say which command it is cannot be answered: it is logged, given to `park`, and
   passed over.
 - A do that answers later has no reply now; the orchestrator's next attempt finds its answer.
-- While the broker is away `run` waits; a reply is tried until the broker has it.
+- While the broker is away, or does not let us read, `run` waits; a reply is tried until the broker has it. One that is
+  too large for the broker is answered with `failed`: trying again would not make it smaller.
 - Values are JSON, or what `values` makes of JSON (`kafka_avro.AvroValues`). A command that is not is answered with
   `failed`; a reply that its topic cannot carry as well.
 
@@ -41,6 +42,7 @@ from amends.participant.kafka_message import (
     answered,
     failed,
     read_envelope,
+    too_large,
 )
 from amends.participant.message import BadMessage, Refused
 from amends.participant.tracing import traced
@@ -68,6 +70,11 @@ _NOT_OURS: Final[tuple[type[Exception], ...]] = (
     _errors.RebalanceInProgressError,
 )
 """A partition belongs to another process by now, which reads again what was not committed."""
+
+_TOO_LARGE: Final[tuple[type[Exception], ...]] = (
+    _errors.MessageSizeTooLargeError,
+    _errors.RecordListTooLargeError,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -113,15 +120,28 @@ class KafkaParticipant(Generic[S, R]):
     async def run(self) -> None:
         """Execute commands until `stop`; cancelling loses nothing either."""
         producer = await self._started(self._producer)
+        pause = FIRST_PAUSE
         try:
-            consumer = await self._started(self._consumer)
-            try:
-                while consumer is not None and producer is not None and not self._stopping.is_set():
-                    await self._serve_some(consumer, producer)
-            finally:
-                await _ended(consumer)
+            while producer is not None and not self._stopping.is_set():
+                began = asyncio.get_running_loop().time()
+                try:
+                    await self._serve(producer)
+                except (OSError, _errors.KafkaError) as error:
+                    _log.warning("%s cannot be read now and is read anew: %r", self._topic, error)
+                    was_well = asyncio.get_running_loop().time() - began > 2 * LONGEST_PAUSE
+                    pause = FIRST_PAUSE if was_well else min(pause * 2, LONGEST_PAUSE)
+                    await self._pause(pause)
         finally:
             await _ended(producer)
+
+    async def _serve(self, producer: Any) -> None:
+        """Execute commands until `stop`, or until reading fails; what was not committed is read again."""
+        consumer = await self._started(self._consumer)
+        try:
+            while consumer is not None and not self._stopping.is_set():
+                await self._serve_some(consumer, producer)
+        finally:
+            await _ended(consumer)
 
     def _producer(self) -> Any:
         longest = LARGEST_REPLY + ROOM_FOR_HEADERS
@@ -144,7 +164,7 @@ class KafkaParticipant(Generic[S, R]):
             client = make()
             try:
                 await client.start()
-            except (OSError, _errors.KafkaConnectionError) as error:
+            except (OSError, _errors.KafkaError) as error:
                 await client.stop()
                 _log.warning("waiting for Kafka: %s", error)
                 await self._pause(pause)
@@ -249,10 +269,17 @@ class KafkaParticipant(Generic[S, R]):
 
     async def _write(self, producer: Any, reply: Reply) -> None:
         """Write the reply, however long that takes: what it says is done already."""
-        pause = FIRST_PAUSE
+        pause, is_cut = FIRST_PAUSE, False
         while True:
             try:
                 await producer.send_and_wait(reply.topic, reply.value, key=reply.key, headers=reply.headers)
+            except _TOO_LARGE as error:
+                if is_cut:
+                    _log.error(
+                        "%s takes no reply at all, not even that one is too large: %s", reply.topic, error
+                    )
+                    return
+                reply, is_cut = too_large(reply), True
             except (OSError, _errors.KafkaError) as error:
                 _log.warning("a reply to %s waits: %s", reply.topic, error)
                 await asyncio.sleep(pause)

@@ -152,6 +152,14 @@ def failed(envelope: Envelope, reason: str, fault: Fault, *, source: str) -> Rep
     return _reply(envelope, "failed", msgspec.json.encode({"reason": reason, "fault": fault}), source)
 
 
+def too_large(reply: Reply) -> Reply:
+    """What is said in place of a reply that the broker does not take: that there is one, and that it cannot be read."""
+    reason = f"the reply of {len(reply.value)} bytes is larger than the broker takes"
+    headers = [(name, b"failed" if name == "ce_amendsoutcome" else value) for name, value in reply.headers]
+    value = msgspec.json.encode({"reason": reason, "fault": "unreadable"})
+    return replace(reply, value=value, headers=headers)
+
+
 def _reply(envelope: Envelope, outcome: str, value: bytes, source: str) -> Reply:
     told = dict(envelope.headers)
     attempt = told.get("ce_amendsattempt", b"1")

@@ -63,6 +63,7 @@ class KafkaCluster:
             address, self._read, group=group, session=session, member=member, on_rebalance=on_rebalance
         )
         self._making: asyncio.Task[None] | None = None
+        self._unmade = ""
         self.transports: Mapping[str, Transport] = {
             **{name: self._native(topic) for name, topic in bindings.native.items()},
             **{
@@ -88,9 +89,8 @@ class KafkaCluster:
     @property
     def trouble(self) -> str:
         """What keeps records from coming in, or going out, just now."""
-        return (
-            self._intake.trouble or self._sender.trouble or (self._formats.trouble if self._formats else "")
-        )
+        formats = self._formats.trouble if self._formats else ""
+        return self._unmade or self._intake.trouble or self._sender.trouble or formats
 
     @property
     def rebalances(self) -> int:
@@ -158,6 +158,8 @@ class KafkaCluster:
             except driver.DRIVER_ERRORS as error:
                 if not pause:
                     _log.warning("topics wait to be made: %s", told(error, about="make topics"))
+                self._unmade = f"topics wait to be made: {told(error, about='make topics')}"
                 pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
                 await asyncio.sleep(pause)
+        self._unmade = ""
         await self._intake.start(take)

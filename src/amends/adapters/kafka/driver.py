@@ -207,6 +207,12 @@ def subscribe(reader: Consumer, topics: Iterable[str], *, assigned: Changed, rev
     client.subscribe(topics=list(topics), listener=Listener())
 
 
+def missing(reader: Consumer, topics: Iterable[str]) -> Sequence[str]:
+    """Return those of `topics` that were not there when the broker was last asked."""
+    client: Any = reader
+    return [topic for topic in topics if not client.partitions_for_topic(topic)]
+
+
 async def fetch(reader: Consumer, *, most: int, within: float) -> Mapping[Partition, Sequence[Record]]:
     """Return the next records of all partitions that are not paused, `most` in all; none when none come in time."""
     client: Any = reader

@@ -46,18 +46,18 @@ class EventTransport:
         self._sender = sender
         self._formats = formats
         self._steps = {each.step: each for each in steps}
+        self._topics = sorted({way.topic for each in steps for way in each.ways})
         self._now = now
 
     @property
     def binding(self) -> Binding:
         """Where commands go."""
-        topics = {way.topic for each in self._steps.values() for way in each.ways}
-        return Binding("kafka", ", ".join(sorted(topics)))
+        return Binding("kafka", ", ".join(self._topics))
 
     @property
     def trouble(self) -> str:
         """What keeps commands from being sent just now."""
-        return self._sender.trouble or (self._formats.trouble if self._formats else "")
+        return self._sender.trouble_of(self._topics) or (self._formats.trouble if self._formats else "")
 
     async def send(self, command: SendCommand) -> Answer | Accepted:
         """Write `command` once, to the topic of its step."""

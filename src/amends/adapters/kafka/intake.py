@@ -8,6 +8,9 @@ Rules
   to another member is let go of when what is in hand is done; what was not committed comes again there, and has no
   second effect.
 - Whatever the broker does is waited out: the consumer is made anew, after a pause that grows. `trouble` says why.
+- What failed soon after it began, or for want of a permission, is believed to be well again only when it lasts:
+  otherwise the trouble would come and go with every try.
+- A topic that is not there, or not any more, is a trouble while the others are read; it is read when it is made.
 It does not: read records, or decide what becomes of them.
 """
 
@@ -15,6 +18,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Final
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.in_hand import InHand, Offsets
@@ -24,9 +28,11 @@ from amends.ports.intake import Take, TakeSoon
 BATCH = 500
 """Records that are fetched at a time."""
 LOOK = 1.0
-"""Seconds that the driver is given to find something."""
+"""Seconds that the driver is given to find something, and after which it is looked whether all topics are there."""
 MEASURE = 2.0
 """Seconds between two questions to the broker how much there is."""
+SOON: Final = 5.0
+"""Seconds: a reading that fails within them was never well."""
 
 _log = logging.getLogger(__name__)
 
@@ -93,19 +99,28 @@ class KafkaIntake:
             await asyncio.gather(running, return_exceptions=True)
 
     async def _run(self, take: Take) -> None:
-        pause = 0.0
+        pause, is_doubted = 0.0, False
         while True:
             consumer = driver.consumer(
                 self._address, group=self._group, session=self._session, member=self._member
             )
-            reading = _Reading(consumer, take, self._soon, trouble=self._trouble, on_change=self._changed)
+            reading = _Reading(
+                consumer,
+                take,
+                self._soon,
+                trouble=self._trouble,
+                on_change=self._changed,
+                is_doubted=is_doubted,
+            )
             self._reading = reading
             try:
                 await reading.run(self._topics)
             except Exception as error:  # noqa: BLE001  whatever it is, records must come in again
                 about = f"read {', '.join(self._topics)} as {self._group}"
                 self._trouble.begins(told(error, about=about))
-                pause = FIRST_PAUSE if reading.was_well else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                is_doubted = reading.failed_soon or isinstance(error, driver.NOT_ALLOWED)
+                was_well = reading.was_well and not is_doubted
+                pause = FIRST_PAUSE if was_well else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
             await asyncio.sleep(pause)
 
     def _changed(self) -> None:
@@ -125,6 +140,7 @@ class _Reading:
         *,
         trouble: Trouble,
         on_change: Callable[[], None],
+        is_doubted: bool,
     ) -> None:
         self._consumer = consumer
         self._take = take
@@ -135,7 +151,10 @@ class _Reading:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._offsets = Offsets(self._consumer, self._fail)
         self._is_ending = False
-        self.was_well = False
+        self._topics: Sequence[str] = ()
+        self._is_doubted = is_doubted
+        self._assigned_at: float | None = None
+        self._failed_at: float | None = None
         self.behind: Mapping[tuple[str, int], int] = {}
 
     @property
@@ -145,15 +164,41 @@ class _Reading:
 
     async def run(self, topics: Sequence[str]) -> None:
         """Read until something is wrong, and raise it."""
+        self._topics = topics
         driver.subscribe(self._consumer, topics, assigned=self._assigned, revoked=self._revoked)
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._consumer.start()
             tasks.append(asyncio.create_task(self._read(), name="amends-intake-read"))
             tasks.append(asyncio.create_task(self._measure(), name="amends-intake-measure"))
-            await self._failed
+            while not (await asyncio.wait({self._failed}, timeout=LOOK))[0]:
+                self._tell()
+            self._failed.result()
         finally:
             await asyncio.shield(self._end(tasks))
+
+    @property
+    def was_well(self) -> bool:
+        """Whether it got as far as reading, and long enough to be believed."""
+        return self._assigned_at is not None and (not self._is_doubted or self._age > 2 * LOOK)
+
+    @property
+    def failed_soon(self) -> bool:
+        """Whether it got as far as reading, and not much further; one that was doubted stays so if it did not."""
+        return self._is_doubted if self._assigned_at is None else self._age < SOON
+
+    @property
+    def _age(self) -> float:
+        return (self._failed_at or asyncio.get_running_loop().time()) - (self._assigned_at or 0.0)
+
+    def _tell(self) -> None:
+        """Say which topics are not there; that nothing is wrong, if none is missing."""
+        if not self.was_well:
+            return
+        if missing := driver.missing(self._consumer, self._topics):
+            self._trouble.begins(f"there is no topic {', '.join(missing)}")
+        else:
+            self._trouble.ends()
 
     async def _end(self, tasks: "Sequence[asyncio.Task[None]]") -> None:
         self._is_ending = True
@@ -192,11 +237,13 @@ class _Reading:
     def _fail(self, error: BaseException) -> None:
         # What breaks while it ends is nobody's business any more.
         if not self._failed.done() and not self._is_ending:
+            self._failed_at = asyncio.get_running_loop().time()
             self._failed.set_exception(error)
 
     async def _assigned(self, partitions: Sequence[driver.Partition]) -> None:
-        self.was_well = True
-        self._trouble.ends()
+        if self._assigned_at is None:
+            self._assigned_at = asyncio.get_running_loop().time()
+        self._tell()
         self._on_change()
         for partition in partitions:
             if partition not in self._partitions and not self._is_ending:

@@ -3,7 +3,8 @@
 Rules
 - `publish` returns when the record is durable at the broker. A broker that is away, a topic that is not there and a
   permission that is missing are waited for, with growing pauses, and shown as `trouble`: nothing is lost by waiting,
-  and what could not be sent is still outstanding in the store.
+  and what could not be sent is still outstanding in the store. Each topic has its own trouble, which ends when a
+  record is written there: that another topic can be written to says nothing about it.
 - Only a record that is too large fails: no waiting makes it smaller. What the broker says of a batch it says of all
   records in it, so each of them is tried once more by itself before that is believed.
 - One connection serves any number of transports; it is opened by the first record, and closed by whoever made it.
@@ -13,7 +14,7 @@ It does not: know what a record means.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.contract import Headers
@@ -82,7 +83,7 @@ class KafkaSender:
         self._outgoing: Outgoing | None = None
         self._opening = asyncio.Lock()
         self._closed = False
-        self._trouble = Trouble(f"writing to {', '.join(address.servers)}")
+        self._troubles: dict[str, Trouble] = {}
 
     @property
     def address(self) -> driver.Address:
@@ -92,7 +93,12 @@ class KafkaSender:
     @property
     def trouble(self) -> str:
         """What keeps records from being written just now; empty when nothing does."""
-        return self._trouble.text
+        return next((each.text for each in self._troubles.values() if each.text), "")
+
+    def trouble_of(self, topics: Iterable[str]) -> str:
+        """What keeps records from being written to one of `topics` just now; empty when nothing does."""
+        found = (self._troubles.get(topic) for topic in topics)
+        return next((each.text for each in found if each is not None and each.text), "")
 
     async def publish(self, topic: str, *, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Write one record and wait until it is durable, however long that takes.
@@ -118,13 +124,18 @@ class KafkaSender:
             except driver.DRIVER_ERRORS as error:
                 if self._closed:
                     raise ConnectionError(CLOSED) from error
-                self._trouble.begins(told(error, about=f"write to {topic}"))
+                self._has_trouble(topic).begins(told(error, about=f"write to {topic}"))
                 pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
                 await asyncio.sleep(pause)
             else:
-                if self._trouble.text:
-                    self._trouble.ends()
+                if self._troubles and (trouble := self._troubles.get(topic)):
+                    trouble.ends()
                 return
+
+    def _has_trouble(self, topic: str) -> Trouble:
+        if topic not in self._troubles:
+            self._troubles[topic] = Trouble(f"writing to {topic} at {', '.join(self._address.servers)}")
+        return self._troubles[topic]
 
     async def _opened(self) -> Outgoing:
         async with self._opening:

@@ -55,7 +55,7 @@ class KafkaTransport:
     @property
     def trouble(self) -> str:
         """What keeps commands from being sent just now."""
-        return self._sender.trouble or (self._formats.trouble if self._formats else "")
+        return self._sender.trouble_of((self._topic,)) or (self._formats.trouble if self._formats else "")
 
     async def send(self, command: SendCommand) -> Answer | Accepted:
         """Write `command` once; its answer comes through the intake."""
