@@ -84,6 +84,9 @@ class Kind(ABC, Generic[S]):
     def end(self, server: S) -> None:
         """End a server that runs."""
 
+    def buried(self, server: S) -> None:
+        """Wait until nothing is left of a server that was killed."""
+
     @abstractmethod
     def log(self, server: S) -> Path:
         """Return the file into which it writes."""
@@ -110,9 +113,12 @@ class Kind(ABC, Generic[S]):
             known = self.known(folder)
             if known is not None and known.is_running:
                 return known
+            if known is not None:
+                # One that was killed a moment ago may still have its ports.
+                self.buried(known)
             known = server = self.usable(folder, known)
             for attempt in range(TRIES):
-                # One that was killed a moment ago may still have its port.
+                # Somebody else may have its port by now.
                 kept = known.port if known is not None and attempt < TRIES - 1 else None
                 server = self.made(folder, port or kept or free_port(), server)
                 keep(folder, server)
@@ -202,6 +208,31 @@ class Program:
             return Path("/proc").exists() is False and not Path(self.folder, "ended").exists()
         return f"{self.folder}/".encode() in arguments
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it runs, or is on its way out: a killed process has its ports until its parent knows of its end."""
+        try:
+            os.kill(self.pid, 0)
+            arguments = Path(f"/proc/{self.pid}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError, ValueError):
+            return self.is_running
+        return not arguments or self.is_running
+
+    def gone(self, seconds: float) -> bool:
+        """Wait until it is not there any more; tell whether that is so."""
+        latest = time.monotonic() + seconds
+        while self.is_there:
+            if time.monotonic() > latest:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def kill(self) -> None:
+        """End it by SIGKILL, and wait until nothing is left of it: what is begun sooner finds it in its place."""
+        os.kill(self.pid, signal.SIGKILL)
+        if not self.gone(SECONDS):
+            raise Unable(f"the server {self.pid} does not end")
+
     def begun(
         self,
         command: Sequence[str],
@@ -236,11 +267,8 @@ class Program:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
-            latest = time.monotonic() + seconds
-            while time.monotonic() < latest:
-                if not self.is_running:
-                    return
-                time.sleep(0.02)
+            if self.gone(seconds):
+                return
         raise Unable(f"the server {self.pid} does not end")
 
 
@@ -252,6 +280,9 @@ class Programs(Kind[P]):
 
     def end(self, server: P) -> None:
         server.end()
+
+    def buried(self, server: P) -> None:
+        server.gone(SECONDS)
 
     def log(self, server: P) -> Path:
         return server.log

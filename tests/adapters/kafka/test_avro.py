@@ -1,8 +1,6 @@
 """Avro on topics, over a real broker and a real registry: sagas run, poison is parked, outages are waited for."""
 
 import asyncio
-import os
-import signal
 from pathlib import Path
 from typing import Any, Final
 
@@ -188,7 +186,7 @@ async def test_a_registry_that_is_killed_and_comes_back_costs_time_and_nothing_e
             await side.start()
             created = await side.codec.encode(at.created, msgspec.json.encode(ORDER))
             held = await side.codec.encode(at.held, b'{"order":"o-1","sku":"a","place":"P"}')
-            os.kill(server.pid, signal.SIGKILL)
+            await asyncio.to_thread(server.kill)
             # The service has seen no schema yet: it can neither read the event, nor write what follows.
             await at.write(at.created, created, key=b"o-1", headers=[AVRO])
             await until(lambda: server.url in str(at.service.troubles))
@@ -196,7 +194,7 @@ async def test_a_registry_that_is_killed_and_comes_back_costs_time_and_nothing_e
             again = await asyncio.to_thread(servers_registry.start, folder)
             assert again.url == server.url
             await side.until(1)
-            os.kill(again.pid, signal.SIGKILL)
+            await asyncio.to_thread(again.kill)
             # `held` and `packers` are not known yet; nobody parks what must wait.
             await at.write(at.held, held, key=b"o-1", headers=[AVRO])
             await asyncio.to_thread(servers_registry.start, folder)

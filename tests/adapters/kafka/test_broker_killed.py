@@ -1,8 +1,6 @@
 """The broker is killed under load and comes back; members of the group come and go: nothing is lost, nothing twice."""
 
 import asyncio
-import os
-import signal
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -87,7 +85,7 @@ async def test_a_broker_that_is_killed_and_comes_back_costs_time_and_nothing_els
     try:
         async with loaded(Address((server.address,))) as (at, services):
             await services.half.wait()
-            os.kill(server.pid, signal.SIGKILL)
+            await asyncio.to_thread(server.kill)
             again = await asyncio.to_thread(kafka.start, folder)
             assert again.address == server.address
             await all_end(at, services)

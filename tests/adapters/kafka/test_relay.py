@@ -1,7 +1,6 @@
 """Every transition leaves to a topic of a real broker: in order, without a gap, whoever dies or goes away meanwhile."""
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import AsyncGenerator
@@ -142,7 +141,7 @@ async def test_a_broker_that_is_away_is_waited_for(tmp_path: Path) -> None:
             await run_all(service, "before", SOME)
             async with heard(address, topic) as listening:
                 await listening.whole(await store.log(limit=100_000))
-            os.kill(server.pid, signal.SIGKILL)
+            await asyncio.to_thread(server.kill)
             await run_all(service, "away", SOME)
             await until(lambda: "relay" in service.troubles)
             assert service.is_ready, "sagas go on"

@@ -61,7 +61,7 @@ def own() -> Iterator[redis.Server]:
 
 
 def kill(server: redis.Server) -> None:
-    os.kill(server.pid, signal.SIGKILL)
+    server.kill()
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:

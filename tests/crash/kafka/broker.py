@@ -4,8 +4,6 @@ It does not: judge what follows.
 """
 
 import asyncio
-import os
-import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +54,7 @@ class Broker:
     def kill(self) -> None:
         """End it as a power cut would."""
         assert self.server is not None
-        os.kill(self.server.pid, signal.SIGKILL)
+        self.server.kill()
         self.kills += 1
 
 

@@ -257,7 +257,7 @@ def wrong_books(scene: Scene) -> list[str]:
 
 async def killed(scene: Scene) -> None:
     """SIGKILL of the broker, and its start."""
-    scene.broker.kill()
+    await asyncio.to_thread(scene.broker.kill)
     await scene.until_shown("intake", *SERVICES)
     await scene.broker.start()
 

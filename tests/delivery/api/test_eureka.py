@@ -1,8 +1,6 @@
 """`amends serve` with a real Eureka server: it is found there, and finds; neither needs it all the time."""
 
-import os
 import select
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -87,7 +85,7 @@ def test_sagas_go_on_while_eureka_and_an_instance_are_killed(tmp_path: Path) -> 
         s.until(has_status(server.url, app, identity, "UP"), "it is registered")
         load = Load(running)
         load.more()
-        os.kill(server.pid, signal.SIGKILL)
+        server.kill()
         s.until(lambda: "discovery" in troubles(running), "trouble is shown, and it is ready")
         assert 'amends_trouble{way="discovery"} 1' in running.ask("GET", "/metrics").body.decode()
         load.more()
