@@ -1,13 +1,10 @@
 """The stores that the engine's suite runs on; no test waits for ever, and asyncio has nothing to complain about."""
 
-import asyncio
-import functools
-import inspect
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from math import inf
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import pytest
 
@@ -17,6 +14,7 @@ from amends.ports import EventStore
 from tests.adapters.postgres import storage
 from tests.application.shop import Shop
 from tests.application.stores import Remote
+from tests.limits import limited
 
 Stores: TypeAlias = Callable[[], EventStore]
 
@@ -30,20 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let no test of this folder wait for ever: a lost wakeup is a failure, not a pause."""
     for item in items:
         if isinstance(item, pytest.Function) and Path(__file__).parent in item.path.parents:
-            item.obj = _limited(item.obj)
-
-
-def _limited(test: Callable[..., Any]) -> Callable[..., Any]:
-    if not inspect.iscoroutinefunction(test):
-        return test
-
-    @functools.wraps(test)
-    async def limited(*arguments: Any, **named: Any) -> None:
-        call: Awaitable[None] = test(*arguments, **named)
-        async with asyncio.timeout(LONGEST * 3 if test.__name__ in MUCH_TO_DO else LONGEST):
-            await call
-
-    return limited
+            much = item.originalname in MUCH_TO_DO
+            item.obj = limited(item.obj, LONGEST * 3 if much else LONGEST)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
