@@ -366,7 +366,7 @@ def test_a_placeholder_is_typed_like_what_it_stands_for(tmp_path: Path) -> None:
         ),
         (
             "kafka: {topics: {transitions: amends.replies}}",
-            "a.yaml:1:30: kafka.topics.transitions is amends.replies, ",
+            "a.yaml:1:31: kafka.topics.transitions is amends.replies, ",
         ),
         ("saga: {retry: {first: 1m}}", "a.yaml:1:23: saga.retry.first is longer than saga.retry.cap"),
         (

@@ -55,6 +55,7 @@ class Concert:
         self._members = 1
         self._away_since: float | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_ending = False
         self.meetings = 0
         """How many there were."""
 
@@ -71,6 +72,7 @@ class Concert:
 
     async def stop(self) -> None:
         """Meet no more, and take leave."""
+        self._is_ending = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -102,7 +104,8 @@ class Concert:
 
     async def _run(self) -> None:
         pause = FIRST_PAUSE
-        while True:
+        # Looked at besides being cancelled: a client that is refused may swallow that.
+        while not self._is_ending:
             self._wake.clear()
             if await self.run_once():
                 pause = FIRST_PAUSE
@@ -112,7 +115,7 @@ class Concert:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(soon):
                         await self._wake.wait()
-            else:
+            elif not self._is_ending:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 

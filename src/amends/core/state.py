@@ -169,9 +169,9 @@ class State(msgspec.Struct, kw_only=True):
     @property
     def is_outstanding(self) -> bool:
         """Tell whether any command is `outstanding`."""
-        if self.paused or self.final == "abandoned":
-            return False
-        return any(isinstance(node, StepState) and node.phase in IN_FLIGHT for node in self.nodes.values())
+        return not (self.paused or self.final == "abandoned") and any(
+            isinstance(node, StepState) and node.phase in IN_FLIGHT for node in self.nodes.values()
+        )
 
     def command(self, path: str, step: StepState) -> SendCommand:
         """Return the outstanding command of `step` as an effect."""
