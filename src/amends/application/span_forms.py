@@ -54,8 +54,9 @@ def attempt_form(words: AttemptWords) -> tuple[SpanForm, Attributes]:
         # An item's key is its own: its form is that of all items.
         form, _none = attempt_form((saga, _KEYS.sub("", step), *words[2:]))
         return form, (("amends.item", step),)
+    values: tuple[str | int, ...] = words
     named: Attributes = tuple(
-        (f"amends.{name}", value) for name, value in zip(_NAMES, words, strict=True) if value != ""
+        (f"amends.{name}", value) for name, value in zip(_NAMES, values, strict=True) if value != ""
     )
     name = step if direction == "do" else f"{step} undo"
     if len(_ATTEMPTS) >= MOST_FORMS:
