@@ -8,7 +8,8 @@ import pytest
 
 from amends.adapters.memory import MemoryEventStore
 from amends.application.writer import SMALLEST_HALF, Verdict, Writer
-from amends.ports import Append, KeepIndex, StreamKey, Transition
+from amends.ports import Append, KeepIndex, StoreFenced, StreamKey, Transition
+from tests.application.engine_world import turns, until
 from tests.application.stores import Wrapped
 
 
@@ -97,3 +98,22 @@ async def test_what_is_committed_is_told_although_the_next_batch_never_is() -> N
     assert store.told.count("told") == 20
     store.committed.release()
     await writer.stop()
+
+
+async def test_a_writer_that_is_fenced_as_it_wakes_goes_on() -> None:
+    store, verdicts = MemoryEventStore(), list[Verdict]()
+    await store.open()
+    failures: list[Exception] = []
+    writer = Writer(store, on_stop=failures.append)
+    writer.start()
+    await turns()
+    writer.append(transition("o-1"), verdicts.append)
+    # It is awake, and has not looked yet: what it woke for is called off.
+    writer.fence(StoreFenced("others have taken over"))
+    await turns()
+    writer.append(transition("o-2"), verdicts.append)
+    await until(lambda: len(verdicts) == 2)
+    assert isinstance(verdicts[0], StoreFenced)
+    assert verdicts[1] is True
+    await writer.stop()
+    assert not failures

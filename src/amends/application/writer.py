@@ -139,7 +139,8 @@ class Writer:
             self.on_commit(len(batch))
 
     async def _something_pending(self) -> bool:
-        if not self._pending and not self._closing.is_set():
+        # Again and again: what it was woken for may have been called off by then.
+        while not self._pending and not self._closing.is_set():
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
         return bool(self._pending)
