@@ -123,8 +123,9 @@ class KafkaCluster:
         return Foreign() if reader is None else reader(record)
 
     def offer(self, soon: TakeSoon) -> None:
-        """Offer each record to `soon` first."""
-        self._intake.offer(soon)
+        """Offer each reply to `soon` first; an event is never that simple, and would be read twice."""
+        replies = self._replies
+        self._intake.offer(lambda record, told: record.topic == replies and soon(record, told))
 
     async def start(self, take: Take) -> None:
         """Begin to hand over records."""
