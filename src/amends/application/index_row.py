@@ -30,7 +30,7 @@ def change_with(
     if state.final:
         return RemoveIndex()
     wake_at = _wake_at(state, held) if held else state.wake_at
-    outstanding = bool(decision.commands) or bool(state.outstanding())
+    outstanding = bool(decision.commands) or state.is_outstanding
     if instance.indexed and not timer_fired and instance.index_outstanding >= outstanding:
         known = instance.index_wake_at
         early_enough = wake_at is None or (known is not None and known <= wake_at)
@@ -48,7 +48,7 @@ def is_early(instance: Instance, now: datetime) -> bool:
 
 def corrected(state: State, held: Collection[str] = ()) -> SetIndex:
     """Return what the row of an instance in `state` should say."""
-    return SetIndex(_wake_at(state, held), bool(state.outstanding()))
+    return SetIndex(_wake_at(state, held), state.is_outstanding)
 
 
 def _wake_at(state: State, held: Collection[str]) -> datetime | None:
