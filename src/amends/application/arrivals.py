@@ -15,11 +15,11 @@ It does not: consume, read records (an adapter's function does), or decide what 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from amends.application.entry_spans import ListenerSpan
 from amends.application.errors import (
@@ -57,6 +57,8 @@ from amends.wire.excerpt import excerpt
 __all__ = ["Arrivals", "CannotReadYet", "NotParked", "Parked"]
 
 log = logging.getLogger("amends.arrivals")
+
+T = TypeVar("T")
 
 PASSING: Final = (StoreError, NotRunning, Overloaded, CannotReadYet)
 """What passes by itself, or ends with this process: the record comes again."""
@@ -177,23 +179,14 @@ class Arrivals:
         """Return what became of a record, and the instance that it is for."""
         saga_id = ""
         try:
-            content = await self._content(record)
+            content = await _blamed(record, self._content(record))
             saga_id = _about(content)
-            return await self._bring(content), saga_id
-        except PASSING:
-            raise
+            return await _blamed(record, self._bring(content)), saga_id
         except _Nobody as nobody:
             return await self._park(record, nobody), saga_id
-        except Exception as error:  # noqa: BLE001  whatever it is, it must not block the records behind it
-            return await self._park(record, _defect(record, error)), saga_id
 
-    async def _bring_or_blame(self, record: Record) -> Outcome:
-        try:
-            return await self._bring(await self._content(record))
-        except (*PASSING, _Nobody):
-            raise
-        except Exception as error:  # whatever it is, it must not block the records behind it
-            raise _defect(record, error) from error
+    async def _brought(self, record: Record) -> Outcome:
+        return await self._bring(await self._content(record))
 
     async def _content(self, record: Record) -> Content:
         if self._unpack is None:
@@ -323,7 +316,7 @@ class Arrivals:
         """Read a parked record once more, and settle it by what it comes to now."""
         now = self._clock.now()
         try:
-            outcome = await self._bring_or_blame(found.record)
+            outcome = await _blamed(found.record, self._brought(found.record))
         except _Nobody as nobody:
             if found.state == "waiting" or nobody.code != found.code:
                 await self._parked.settle(
@@ -433,6 +426,18 @@ def _about(content: Content) -> str:
             return content.saga_id
         case OwnMessage() | Foreign():
             return ""
+
+
+async def _blamed(record: Record, doing: Awaitable[T]) -> T:
+    """Return what comes of it. What neither passes nor says itself that it is for nobody is a defect of this service:
+    whatever it is, it must not block the records behind it.
+    """
+    try:
+        return await doing
+    except (*PASSING, _Nobody):
+        raise
+    except Exception as error:
+        raise _defect(record, error) from error
 
 
 def _defect(record: Record, error: Exception) -> _Nobody:
