@@ -200,23 +200,23 @@ class Program:
 
     @property
     def is_running(self) -> bool:
+        return bool(self._arguments())
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it runs, or is on its way out: a killed process has its ports until its parent knows of its end."""
+        return self._arguments() is not None
+
+    def _arguments(self) -> bytes | None:
+        """Return its command line: empty of one that is on its way out; None when it is not there."""
         try:
             os.kill(self.pid, 0)
             arguments = Path(f"/proc/{self.pid}/cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError, ValueError):
             # Where there is no /proc, what was noted when it ended must do.
-            return Path("/proc").exists() is False and not Path(self.folder, "ended").exists()
-        return f"{self.folder}/".encode() in arguments
-
-    @property
-    def is_there(self) -> bool:
-        """Whether it runs, or is on its way out: a killed process has its ports until its parent knows of its end."""
-        try:
-            os.kill(self.pid, 0)
-            arguments = Path(f"/proc/{self.pid}/cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError, ValueError):
-            return self.is_running
-        return not arguments or self.is_running
+            is_noted = Path("/proc").exists() or Path(self.folder, "ended").exists()
+            return None if is_noted else b"?"
+        return arguments if not arguments or f"{self.folder}/".encode() in arguments else None
 
     def gone(self, seconds: float) -> bool:
         """Wait until it is not there any more; tell whether that is so."""
