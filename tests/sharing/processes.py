@@ -71,12 +71,19 @@ class Process:
 
 @asynccontextmanager
 async def process(schema: str, *, lease: float = 5) -> AsyncGenerator[Process, None]:
-    """Start one, and wait until it is ready."""
+    """Start a member, and wait until it is ready."""
     url = shared_server.server().local_address
+    async with running("tests.sharing.lives", url, schema, str(lease)) as started:
+        yield started
+
+
+@asynccontextmanager
+async def running(module: str, *arguments: str) -> AsyncGenerator[Process, None]:
+    """Start a module as a process, and wait until it is ready."""
     started = Process(
         await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "tests.sharing.lives", url, schema, str(lease)),
+            *("-m", module, *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=ROOT,

@@ -2,9 +2,7 @@
 
 import asyncio
 import signal
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,29 +18,15 @@ from tests.adapters.kafka.world import world
 from tests.adapters.postgres import shared_server
 from tests.application.engine_world import NOON, orchestrator, until
 from tests.application.shop import FULFIL, Order
-from tests.sharing.processes import ROOT, Process
+from tests.sharing.processes import Process, running
 
 MANY = 200
 SOME = 60
 
 
-@asynccontextmanager
-async def relaying(topic: str, *place: str) -> AsyncGenerator[Process]:
+def relaying(topic: str, *place: str) -> AbstractAsyncContextManager[Process]:
     """A service in a process of its own."""
-    started = Process(
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "tests.adapters.kafka.relaying", broker().address, topic, *place),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            cwd=ROOT,
-        )
-    )
-    try:
-        await started.heard("ready")
-        yield started
-    finally:
-        await started.end()
+    return running("tests.adapters.kafka.relaying", broker().address, topic, *place)
 
 
 async def relays(service: Process) -> bool:

@@ -23,14 +23,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import msgspec
-
 from tests.crash.cluster import phases
 from tests.crash.cluster.database import Database
 from tests.crash.cluster.load import World
 from tests.crash.cluster.phases import Found, Scene, under_load
 from tests.crash.cluster.services import Cluster, Plan
 from tests.crash.cluster.ways import WAYS
+from tests.crash.verdict import said
 
 LEASE: Final = 5.0
 ALLOWED: Final = 5.0
@@ -249,12 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with TemporaryDirectory(prefix="amends-campaign-") as own:
         campaign = Campaign(parsed.directory or Path(own), options)
         asyncio.run(campaign.run())
-    if parsed.json:
-        print(msgspec.json.encode(document(campaign)).decode())
-    print(f"wrong: {len(campaign.wrong)}", file=sys.stderr)
-    for fault in campaign.wrong[:40]:
-        print(f"  {fault}", file=sys.stderr)
-    return 1 if campaign.wrong else 0
+    return said(campaign.wrong, document(campaign) if parsed.json else None)
 
 
 if __name__ == "__main__":

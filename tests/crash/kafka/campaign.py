@@ -27,12 +27,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import msgspec
-
 from tests.crash.kafka import lossy, outages, poison
 from tests.crash.kafka.broker import Broker
 from tests.crash.kafka.fates import Weather
 from tests.crash.kafka.lossy import Result
+from tests.crash.verdict import said
 
 FULL: Final = 20.0
 """Minutes that the numbers of the head take about, on two cores that have nothing else to do."""
@@ -201,12 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with TemporaryDirectory(prefix="amends-kafka-") as own:
         campaign = Campaign(parsed.directory or Path(own), options)
         asyncio.run(campaign.run())
-    if parsed.json:
-        print(msgspec.json.encode(document(campaign)).decode())
-    print(f"wrong: {len(campaign.wrong)}", file=sys.stderr)
-    for fault in campaign.wrong[:40]:
-        print(f"  {fault}", file=sys.stderr)
-    return 1 if campaign.wrong else 0
+    return said(campaign.wrong, document(campaign) if parsed.json else None)
 
 
 if __name__ == "__main__":
