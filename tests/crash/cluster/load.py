@@ -34,6 +34,9 @@ WAIT = 1
 ANSWERED_WITHIN = 15.0
 """Seconds after which a client asks another process: one that was stopped never answers."""
 AGAIN = 0.1
+INTERNAL = 500
+MOST_BROKEN = 20
+"""Answers that something broke in a service which are counted before the campaign gives up."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class Client:
     world: World
     cluster: Cluster
     _turn: "itertools.count[int]" = field(default_factory=itertools.count)
+    _broke: int = 0
 
     async def see_through(self, run: Run) -> None:
         """Start a saga and ask until it has ended."""
@@ -146,6 +150,10 @@ class Client:
             if status == 404:
                 # It was acknowledged, by the process that has it, and is not there.
                 self.world.wrong.append(f"{run.saga_id}: an acknowledged start was lost")
+            elif status == INTERNAL and self._broke < MOST_BROKEN:
+                # A fault that is counted, so that those beside it are found as well.
+                self._broke += 1
+                self.world.wrong.append(f"{run.saga_id}: something broke in the service: {document}")
             elif status not in (429, 503):
                 raise AssertionError(f"{run.saga_id}: {status} {document}")
             await pause(AGAIN)
