@@ -1,7 +1,4 @@
-"""Runs docker-compose.yaml where there is no Docker: the same commands, environments and files, on loopback.
-
-    python -m servers.deployment [DIR]       everything up, a short trial through it, everything down; exit code 0 or 1
-    python -m servers.deployment DIR --stay  the same, but it stays up until Ctrl-C, and its content stays in DIR
+"""docker-compose.yaml where there is no Docker: the same commands, environments and files, on loopback.
 
 Rules
 - What the composition builds (orchestrators, participants) runs with its own command and environment, translated by
@@ -9,8 +6,8 @@ Rules
 - Servers of others are those of this folder's scripts, for their images cannot be had: PostgreSQL, Kafka, Redis, Eureka
   and Prometheus, the last with the composition's own command and files. Their account and addresses are the
   composition's. There is no Grafana; its files are checked by tests.
-- What is said is one line an event, with the seconds since the beginning.
-It does not: isolate processes as containers do (users, file systems, limits of memory), or restart what ends.
+It does not: isolate processes as containers do (users, file systems, limits of memory), restart what ends, or try it
+(`trial`).
 """
 
 import importlib
@@ -20,8 +17,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -33,7 +28,7 @@ from typing import Any
 
 from servers import postgresql, prometheus
 from servers.compose import Composition, Loopback, Service, composition
-from servers.frame import HERE, Unable
+from servers.frame import HERE
 
 ROOT = HERE.parent
 FILE = ROOT / "docker-compose.yaml"
@@ -212,44 +207,3 @@ def ask(url: str, body: object = None, *, timeout: float = 60) -> Any:
     with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
         text = answer.read()
     return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text.decode()
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Bring it up, try it, take it down; return the exit code."""
-    from servers.trial import trial  # noqa: PLC0415  it imports this module
-
-    began = time.monotonic()
-    lock = threading.Lock()
-
-    def say(line: str) -> None:
-        with lock:
-            sys.stdout.write(f"{time.monotonic() - began:6.1f} s  {line}\n")
-            sys.stdout.flush()
-
-    stays = "--stay" in arguments
-    names = [each for each in arguments if not each.startswith("-")]
-    with tempfile.TemporaryDirectory(prefix="amends-deployment-") as scratch:
-        deployment = Deployment(Path(names[0] if names else scratch).resolve(), say)
-        code = 1
-        try:
-            deployment.up()
-            trial(deployment)
-            if stays:
-                say("up; Ctrl-C ends it")
-                signal.pause()
-            code = 0
-        except KeyboardInterrupt:
-            code = 0
-        except (Failed, Unable, OSError) as error:
-            say(f"FAILED: {error}")
-            for log in sorted(deployment.folder.glob("*.log")):
-                say(f"--- {log.name}\n{log.read_text('utf-8', errors='replace')[-2000:]}")
-        finally:
-            codes = deployment.down()
-        wrong = {name: number for name, number in codes.items() if number}
-        say(f"down; {f'exit codes {wrong}' if wrong else 'every exit code is 0'}")
-    return code or int(bool(wrong))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,28 +1,34 @@
-"""A short trial of a deployment that is up: sagas through each orchestrator, and what may be taken away while they run.
+"""A short trial of the deployment: sagas through each orchestrator, and what may be taken away while they run.
 
-Rules: each line says what was seen; what did not come about raises `Failed`.
-It does not: start or end anything but what it says.
+    python -m servers.trial [DIR]       everything up, the trial, everything down; exit code 0 or 1
+    python -m servers.trial DIR --stay  the same, but it stays up until Ctrl-C, and its content stays in DIR
+
+Rules: each line says what was seen, with the seconds since the beginning; what did not come about raises `Failed`.
+It does not: know how anything is started (`deployment`).
 """
 
 import itertools
+import signal
+import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from servers.deployment import Failed, ask
-
-if TYPE_CHECKING:
-    from servers.deployment import Deployment
+from servers.deployment import Deployment, Failed, ask
+from servers.frame import Unable
 
 ORCHESTRATORS = ("orchestrator-1", "orchestrator-2")
 NUMBERS = itertools.count(1)
 MANY = 20
 
 
-def trial(deployment: "Deployment") -> None:
+def trial(deployment: Deployment) -> None:
     """Try it.
 
     Raises:
@@ -40,14 +46,14 @@ def trial(deployment: "Deployment") -> None:
     looked_on(deployment)
 
 
-def one_order(deployment: "Deployment", name: str) -> None:
+def one_order(deployment: Deployment, name: str) -> None:
     """An order, over HTTP, started at one orchestrator."""
     saga = ended(deployment, name, placed(deployment))
     _expect(saga["status"] == "completed", f"the order to complete, not {saga}")
     deployment.say(f"{name}: {saga['id']} {saga['status']}, {saga['business_status']}")
 
 
-def one_booking(deployment: "Deployment", name: str) -> None:
+def one_booking(deployment: Deployment, name: str) -> None:
     """A booking, in event style over Kafka; what became of it is asked of one orchestrator."""
     booking_id = f"booking-{next(NUMBERS)}"
     booking = {
@@ -61,7 +67,7 @@ def one_booking(deployment: "Deployment", name: str) -> None:
     deployment.say(f"{name}: {booking_id} completed, started by an event")
 
 
-def without_redis(deployment: "Deployment") -> None:
+def without_redis(deployment: Deployment) -> None:
     """Redis goes and comes: it is noticed, and sagas go on."""
     script, folder = deployment.script("redis"), deployment.folder / "redis"
     port = deployment.servers["redis"].port
@@ -76,7 +82,7 @@ def without_redis(deployment: "Deployment") -> None:
     deployment.say("redis: back")
 
 
-def take_over(deployment: "Deployment") -> None:
+def take_over(deployment: Deployment) -> None:
     """One orchestrator is killed with orders in its hands; the other brings them to their end."""
     gone, left = ORCHESTRATORS
     orders = [placed(deployment) for _ in range(MANY)]
@@ -103,7 +109,7 @@ def take_over(deployment: "Deployment") -> None:
     shares(deployment, {gone: 32, left: 32})
 
 
-def registered(deployment: "Deployment") -> None:
+def registered(deployment: Deployment) -> None:
     """Eureka knows both, also the one that was started again."""
     url = f"{deployment.here.url('eureka', 8761)}/eureka/apps/ORCHESTRATOR-SERVICE"
 
@@ -118,7 +124,7 @@ def registered(deployment: "Deployment") -> None:
     deployment.say("eureka: both orchestrators are registered")
 
 
-def looked_on(deployment: "Deployment") -> None:
+def looked_on(deployment: Deployment) -> None:
     """Prometheus sees both, counts sagas, and has read the alerts."""
     url = f"{deployment.here.url('prometheus', 9090)}/api/v1"
 
@@ -138,7 +144,7 @@ def looked_on(deployment: "Deployment") -> None:
 # --- words ------------------------------------------------------------------------------------------------------
 
 
-def placed(deployment: "Deployment") -> dict[str, Any]:
+def placed(deployment: Deployment) -> dict[str, Any]:
     """Place an order at the order service, as a customer does, and return it."""
     order = {
         "order_id": f"order-{next(NUMBERS)}",
@@ -151,34 +157,34 @@ def placed(deployment: "Deployment") -> dict[str, Any]:
     return order
 
 
-def begin(deployment: "Deployment", name: str, order: dict[str, Any], wait: int = 0) -> Any:
+def begin(deployment: Deployment, name: str, order: dict[str, Any], wait: int = 0) -> Any:
     """Start its saga at an orchestrator; return the instance."""
     body = {"saga": "order", "id": order["order_id"], "data": {"order": order}}
     return ask(f"{deployment.here.url(name, 8095)}/v1/sagas?wait={wait}", body)
 
 
-def ended(deployment: "Deployment", name: str, order: dict[str, Any]) -> Any:
+def ended(deployment: Deployment, name: str, order: dict[str, Any]) -> Any:
     """Start its saga, and return the instance at its end."""
     return begin(deployment, name, order, wait=30)
 
 
-def saga_at(deployment: "Deployment", name: str, saga_id: str) -> Any:
+def saga_at(deployment: Deployment, name: str, saga_id: str) -> Any:
     """Return an instance as an orchestrator shows it."""
     return ask(f"{deployment.here.url(name, 8095)}/v1/sagas/{saga_id}")
 
 
-def ready(deployment: "Deployment", name: str) -> dict[str, Any]:
+def ready(deployment: Deployment, name: str) -> dict[str, Any]:
     """Return what an orchestrator says of itself."""
     found: dict[str, Any] = ask(f"{deployment.here.url(name, 8095)}/ready")
     return found
 
 
-def is_alone(deployment: "Deployment", name: str) -> bool:
+def is_alone(deployment: Deployment, name: str) -> bool:
     """Tell whether an orchestrator does without the exchange."""
     return "exchange" in ready(deployment, name).get("troubles", {})
 
 
-def is_completed(deployment: "Deployment", name: str, saga_id: str) -> bool:
+def is_completed(deployment: Deployment, name: str, saga_id: str) -> bool:
     """Tell whether that is what an orchestrator says of an instance."""
     try:
         return bool(saga_at(deployment, name, saga_id)["status"] == "completed")
@@ -187,7 +193,7 @@ def is_completed(deployment: "Deployment", name: str, saga_id: str) -> bool:
         return False
 
 
-def shares(deployment: "Deployment", expected: dict[str, int]) -> None:
+def shares(deployment: Deployment, expected: dict[str, int]) -> None:
     """Wait until each decides so many of the 64 shards."""
 
     def found() -> dict[str, int]:
@@ -208,3 +214,42 @@ def _not(condition: Callable[..., bool], *arguments: Any) -> bool:
 def _expect(what: bool, told: str) -> None:  # noqa: FBT001  a condition
     if not what:
         raise Failed(f"expected {told}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Bring it up, try it, take it down; return the exit code."""
+    began = time.monotonic()
+    lock = threading.Lock()
+
+    def say(line: str) -> None:
+        with lock:
+            sys.stdout.write(f"{time.monotonic() - began:6.1f} s  {line}\n")
+            sys.stdout.flush()
+
+    stays = "--stay" in arguments
+    names = [each for each in arguments if not each.startswith("-")]
+    with tempfile.TemporaryDirectory(prefix="amends-deployment-") as scratch:
+        deployment = Deployment(Path(names[0] if names else scratch).resolve(), say)
+        code = 1
+        try:
+            deployment.up()
+            trial(deployment)
+            if stays:
+                say("up; Ctrl-C ends it")
+                signal.pause()
+            code = 0
+        except KeyboardInterrupt:
+            code = 0
+        except (Failed, Unable, OSError) as error:
+            say(f"FAILED: {error}")
+            for log in sorted(deployment.folder.glob("*.log")):
+                say(f"--- {log.name}\n{log.read_text('utf-8', errors='replace')[-2000:]}")
+        finally:
+            codes = deployment.down()
+        wrong = {name: number for name, number in codes.items() if number}
+        say(f"down; {f'exit codes {wrong}' if wrong else 'every exit code is 0'}")
+    return code or int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

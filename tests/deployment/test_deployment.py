@@ -16,7 +16,7 @@ LONGEST = 240
 
 def test_the_composition_comes_up_carries_sagas_survives_a_kill_and_goes_down() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "servers.deployment"],
+        [sys.executable, "-m", "servers.trial"],
         cwd=ROOT,
         check=False,
         capture_output=True,
