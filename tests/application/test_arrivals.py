@@ -1,6 +1,7 @@
 """Arrivals: what becomes of records, whatever they carry; over every kind of store."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -24,6 +25,7 @@ from amends.ports.intake import (
     Take,
     Unreadable,
 )
+from amends.ports.parked import Kept, Parked
 from amends.testing import ManualClock
 from tests.application.shop import FULFIL, SAGAS, Order, Shop
 
@@ -200,6 +202,31 @@ async def test_a_reader_that_raises_blocks_nothing(world: World) -> None:
     del world.feed.contents[record.offset]
     assert await world.feed.give(record) == "parked"
     assert await world.parked() == [("parked", "defect")]
+
+
+async def test_what_is_read_and_cannot_be_kept_blocks_nothing(world: World) -> None:
+    """No text column takes it; the record's own bytes it does."""
+    record = world.feed.record(Unreadable("bad-header", "it says \ud800", saga_id="\ud800"))
+    assert await world.feed.give(record) == "parked"
+    (parked,) = await world.arrivals.parked.find()
+    assert (parked.code, parked.saga_id, parked.record) == ("bad-header", "", record)
+    assert "kept without what it says" in parked.reason
+
+
+async def test_records_that_come_together_are_parked_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    put = world.arrivals.parked.put
+
+    async def counted(batch: Sequence[Parked]) -> Sequence[Kept]:
+        sizes.append(len(batch))
+        return await put(batch)
+
+    monkeypatch.setattr(world.arrivals.parked, "put", counted)
+    came = [world.feed.say(Unreadable("not-json", "noise")) for _ in range(100)]
+    assert await asyncio.gather(*came) == ["parked"] * 100
+    assert sizes == [100]
 
 
 async def test_an_answer_before_its_saga_waits_and_is_brought(world: World) -> None:

@@ -21,6 +21,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Final, TypeVar
 
+from msgspec.structs import replace
+
 from amends.application.entry_spans import ListenerSpan
 from amends.application.errors import (
     ActRefused,
@@ -36,6 +38,7 @@ from amends.application.errors import (
 from amends.application.follower import Followed, Listener
 from amends.application.late_replies import record_event, record_reply, record_soon
 from amends.application.orchestrator import Orchestrator
+from amends.application.parking import Parking
 from amends.ports import Clock, StoreError, StreamKey, Verdict
 from amends.ports.intake import (
     CannotReadYet,
@@ -51,7 +54,7 @@ from amends.ports.intake import (
     Unpack,
     Unreadable,
 )
-from amends.ports.parked import Parked, ParkedState, ParkedStore, parked_id
+from amends.ports.parked import Parked, ParkedStore, parked_id
 from amends.wire.excerpt import excerpt
 
 __all__ = ["Arrivals", "CannotReadYet", "NotParked", "Parked"]
@@ -65,6 +68,7 @@ PASSING: Final = (StoreError, NotRunning, Overloaded, CannotReadYet)
 WAITS: Final = timedelta(hours=1)
 MOST_WAITING: Final = 10_000
 NO_SAGA: Final = "no-saga"
+DEFECT: Final = "defect"
 LOOK: Final = 5.0
 """Seconds between two looks at what waits."""
 PAGE: Final = 500
@@ -102,6 +106,7 @@ class Arrivals:
         self._orchestrator = orchestrator
         self._read = read
         self._parked = parked
+        self._parking = Parking(parked)
         self._clock = clock
         self._waits = waits
         self._most_waiting = most_waiting
@@ -134,6 +139,7 @@ class Arrivals:
         if watch is not None:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
+        await self._parking.close()
         await self._parked.close()
 
     async def take(self, record: Record) -> Outcome:
@@ -179,9 +185,9 @@ class Arrivals:
         """Return what became of a record, and the instance that it is for."""
         saga_id = ""
         try:
-            content = await _blamed(record, self._content(record))
+            content = await _blamed(self._content(record))
             saga_id = _about(content)
-            return await _blamed(record, self._bring(content)), saga_id
+            return await _blamed(self._bring(content)), saga_id
         except _Nobody as nobody:
             return await self._park(record, nobody), saga_id
 
@@ -242,31 +248,37 @@ class Arrivals:
     # --- parking ---
 
     async def _park(self, record: Record, nobody: _Nobody) -> Outcome:
+        made = self._made(record, nobody)
+        try:
+            is_new = await self._parking.put(made)
+        except ValueError as error:
+            # Its bytes can be kept; what was read of them cannot, and must not block the records behind it.
+            why = f"{made.reason}; kept without what it says, for {error}"
+            made = replace(made, saga_id="", reason=excerpt(why, limit=200), state="parked", until=None)
+            is_new = await self._parking.put(made)
+        if not is_new:
+            return "duplicate"
+        if made.state == "parked":
+            self._parking.parked(made, defect=nobody if made.code == DEFECT else None)
+            return "parked"
+        self._waiting.setdefault(nobody.saga_id, set()).add(made.id)
+        # It may have begun after it was looked for, and before anybody knew that something waits for it.
+        return "recorded" if await self._is_there(nobody.saga_id) else "waiting"
+
+    def _made(self, record: Record, nobody: _Nobody) -> Parked:
         waits = nobody.code == NO_SAGA and len(self._waiting) < self._most_waiting
         now = self._clock.now()
-        state: ParkedState = "waiting" if waits else "parked"
-        made = Parked(
+        return Parked(
             id=parked_id(record),
             record=record,
             namespace=self._orchestrator.namespace,
             saga_id=nobody.saga_id,
             code=nobody.code,
             reason=str(nobody),
-            state=state,
+            state="waiting" if waits else "parked",
             parked_at=now,
             until=now + self._waits if waits else None,
         )
-        if not await self._parked.put(made):
-            return "duplicate"
-        if not waits:
-            where = f"{record.topic}[{record.partition}]@{record.offset}"
-            log.warning(
-                "parked %s: %s, %s", where, nobody.code, nobody, extra={"saga": excerpt(nobody.saga_id)}
-            )
-            return "parked"
-        self._waiting.setdefault(nobody.saga_id, set()).add(made.id)
-        # It may have begun after it was looked for, and before anybody knew that something waits for it.
-        return "recorded" if await self._is_there(nobody.saga_id) else "waiting"
 
     async def _is_there(self, saga_id: str) -> bool:
         try:
@@ -316,8 +328,10 @@ class Arrivals:
         """Read a parked record once more, and settle it by what it comes to now."""
         now = self._clock.now()
         try:
-            outcome = await _blamed(found.record, self._brought(found.record))
+            outcome = await _blamed(self._brought(found.record))
         except _Nobody as nobody:
+            if nobody.code == DEFECT:
+                log.exception("a record of %s cannot be taken", found.record.topic)
             if found.state == "waiting" or nobody.code != found.code:
                 await self._parked.settle(
                     found.id, "parked", by=by, note=f"{note}; {nobody}", at=now, code=nobody.code
@@ -405,6 +419,7 @@ class Arrivals:
     async def _watch_time(self) -> None:
         while True:
             await asyncio.sleep(LOOK)
+            self._parking.look()
             with suppress(*PASSING):
                 await self._bring_begun()
             with suppress(*PASSING):
@@ -428,7 +443,7 @@ def _about(content: Content) -> str:
             return ""
 
 
-async def _blamed(record: Record, doing: Awaitable[T]) -> T:
+async def _blamed(doing: Awaitable[T]) -> T:
     """Return what comes of it. What neither passes nor says itself that it is for nobody is a defect of this service:
     whatever it is, it must not block the records behind it.
     """
@@ -437,13 +452,7 @@ async def _blamed(record: Record, doing: Awaitable[T]) -> T:
     except (*PASSING, _Nobody):
         raise
     except Exception as error:
-        raise _defect(record, error) from error
-
-
-def _defect(record: Record, error: Exception) -> _Nobody:
-    """Log that this service raised over a record; return what it is parked with."""
-    log.error("a record of %s cannot be taken", record.topic, exc_info=error)
-    return _Nobody("defect", f"{type(error).__name__}: {error}"[:200])
+        raise _Nobody(DEFECT, f"{type(error).__name__}: {error}"[:200]) from error
 
 
 class _Beginnings:

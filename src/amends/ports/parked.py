@@ -5,8 +5,9 @@ Rules
   became of it meanwhile.
 - `waiting`: for an instance that is not there yet, until `until`. `parked`: for a person. `replayed`, `discarded`: a
   person, or the instance, came; it is kept to be explained.
-- What is put or settled is durable when the call returns.
-It does not: read records, or decide what becomes of them (`application/receiver.py` does).
+- What is put or settled is durable when the call returns. Records that are put together share one transaction, and one
+  that cannot be kept leaves the others alone.
+It does not: read records, or decide what becomes of them (`application/arrivals.py` does).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,10 @@ import msgspec
 from amends.ports.intake import Record
 
 ParkedState: TypeAlias = Literal["waiting", "parked", "replayed", "discarded"]
+
+
+Kept: TypeAlias = bool | ValueError
+"""Whether a record is new; or why it cannot be kept at all as it is."""
 
 
 class Parked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -66,8 +71,11 @@ class ParkedStore(Protocol):
         """
         ...
 
-    async def put(self, parked: Parked) -> bool:
-        """Keep a record; tell whether it is new. One whose id is there already stays as it is."""
+    async def put(self, batch: Sequence[Parked]) -> Sequence[Kept]:
+        """Keep records; tell of each whether it is new. One whose id is there already stays as it is.
+
+        After an error it is not known which of them are kept; putting them again does no harm.
+        """
         ...
 
     async def settle(

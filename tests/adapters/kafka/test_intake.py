@@ -138,6 +138,33 @@ async def test_records_of_one_key_are_taken_in_their_order_whichever_way(*, quic
     assert len(desk.begun) > 600, "some were handed over again"
 
 
+async def test_that_records_of_a_partition_wait_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    desk, refused = Desk(quick=False), set[bytes | None]()
+
+    async def take(record: Record) -> Outcome:
+        if not desk.open.is_set():
+            refused.add(record.key)
+            raise StoreError("it is away")
+        desk.taken += 1
+        return "recorded"
+
+    desk.take = take  # type: ignore[method-assign]
+    async with reading(desk, records=40) as (_intake, name, _address):
+        await until(lambda: len(refused) == KEYS)
+        desk.let_go()
+        await until(lambda: desk.taken == 40)
+        await until(lambda: len(told_of(name, caplog)) == 2)
+    began, ended = told_of(name, caplog)
+    assert began.startswith(f"taking records of {name}[0] waits: at ")
+    assert began.endswith("StoreError: it is away")
+    assert ended == f"taking records of {name}[0] goes on"
+
+
+def told_of(topic: str, caplog: pytest.LogCaptureFixture) -> list[str]:
+    told = (each.getMessage() for each in caplog.records if each.name.startswith("amends.adapters.kafka"))
+    return [each for each in told if f"{topic}[0]" in each]
+
+
 async def test_an_offset_is_not_committed_before_what_is_before_it_is_taken() -> None:
     desk = Desk(quick=True)
     async with reading(desk, records=30) as (intake, name, address):

@@ -9,8 +9,9 @@
     poison       1,000 poison messages among 100,000
 
 Rules: these are the numbers for `FULL` minutes and more, and what fewer minutes are given is that much less of each;
-`--short` is a look of a minute at `port`, `lossy` and `killed`. The seed is printed and repeats what is lost,
-kept, poisonous, and after how many sagas something is broken. The exit code is 1 if anything does not hold.
+`--short` is a look of a minute at `port`, `lossy`, `killed` and `poison`, and judges no speed. The seed is printed and
+repeats what is lost, kept, poisonous, and after how many sagas something is broken. The exit code is 1 if anything does
+not hold.
 It does not: break or judge by itself (`lossy`, `outages`, `poison`).
 """
 
@@ -37,7 +38,7 @@ FULL: Final = 20.0
 """Minutes that the numbers of the head take about, on two cores that have nothing else to do."""
 SHORT: Final = 0.005
 """Of those numbers."""
-SHORT_PHASES: Final = ("port", "lossy", "killed")
+SHORT_PHASES: Final = ("port", "lossy", "killed", "poison")
 TOLD_EVERY: Final = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
@@ -125,20 +126,28 @@ async def _lossy(campaign: Campaign, directory: Path) -> Result:
 
 
 async def _poison(campaign: Campaign, directory: Path) -> Result:
-    much = campaign.options.much
+    async with Broker(directory.with_name("poison-broker")) as broker:
+        return await poison.poisoned(directory, broker.address.servers[0], _dose(campaign))
+
+
+def _dose(campaign: Campaign) -> poison.Dose:
+    seed, tell, much = campaign.options.seed, campaign.teller("poison"), campaign.options.much
+    if campaign.options.short:
+        # Enough for every kind, and too few for a speed that would be the same the next time.
+        return poison.Dose(
+            seed=seed, messages=3_000, poison=60, portion=1_000, is_speed_judged=False, tell=tell
+        )
     # Many portions even in a short run: a machine's moods are longer than a portion.
     # A portion of less than that passes in a moment, and its speed says nothing.
     portion = poison.PORTION if much(20) >= 8 else max(much(100_000) // 10, 3_000)
     messages = portion * max(much(100_000) // portion, 10)
-    dose = poison.Dose(
-        seed=campaign.options.seed,
+    return poison.Dose(
+        seed=seed,
         messages=messages,
         poison=max(much(1_000), messages // 100),
         portion=portion,
-        tell=campaign.teller("poison"),
+        tell=tell,
     )
-    async with Broker(directory.with_name("poison-broker")) as broker:
-        return await poison.poisoned(directory, broker.address.servers[0], dose)
 
 
 def _outage(name: str, breaking: Callable[[Options], tuple[outages.Breaking, int]]) -> "Play":

@@ -12,7 +12,7 @@ from typing import Final
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.events import EventTransport, readers
-from amends.adapters.kafka.formats import Formats
+from amends.adapters.kafka.formats import Formats, trouble_of_formats
 from amends.adapters.kafka.intake import KafkaIntake
 from amends.adapters.kafka.outlet import KafkaOutlet
 from amends.adapters.kafka.replies import read_reply
@@ -89,8 +89,9 @@ class KafkaCluster:
     @property
     def trouble(self) -> str:
         """What keeps records from coming in, or going out, just now."""
-        formats = self._formats.trouble if self._formats else ""
-        return self._unmade or self._intake.trouble or self._sender.trouble or formats
+        return (
+            self._unmade or self._intake.trouble or self._sender.trouble or trouble_of_formats(self._formats)
+        )
 
     @property
     def rebalances(self) -> int:

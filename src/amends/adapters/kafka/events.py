@@ -18,7 +18,7 @@ import msgspec
 
 from amends.adapters.kafka.contract import is_own
 from amends.adapters.kafka.fields import Bad, check_key, document_of
-from amends.adapters.kafka.formats import Formats
+from amends.adapters.kafka.formats import Formats, trouble_of_formats
 from amends.adapters.kafka.sender import KafkaSender
 from amends.adapters.kafka.transport import system_now, written
 from amends.core.effect import Direction, SendCommand
@@ -57,7 +57,7 @@ class EventTransport:
     @property
     def trouble(self) -> str:
         """What keeps commands from being sent just now."""
-        return self._sender.trouble_of(self._topics) or (self._formats.trouble if self._formats else "")
+        return self._sender.trouble_of(self._topics) or trouble_of_formats(self._formats)
 
     async def send(self, command: SendCommand) -> Answer | Accepted:
         """Write `command` once, to the topic of its step."""

@@ -37,3 +37,8 @@ class Formats(Protocol):
     async def close(self) -> None:
         """Let go. Closing twice is harmless."""
         ...
+
+
+def trouble_of_formats(formats: Formats | None) -> str:
+    """What keeps values from being turned just now; empty also where all of them are JSON."""
+    return "" if formats is None else formats.trouble

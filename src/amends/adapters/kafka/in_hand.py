@@ -2,7 +2,8 @@
 
 Rules
 - A record begins to be taken when the one before it with the same key was taken. It is first offered to `soon`, which
-  needs no task; what that does not take is awaited, and handed over again until it is taken.
+  needs no task; what that does not take is awaited, and handed over again until it is taken. That some have to be is
+  said once, and once that none has to be any more: thousands may wait for one store.
 - Beyond a limit the partition is paused, and read on when half of that is taken.
 - Its offset may be committed up to the first record that is not taken yet.
 It does not: read, or decide what becomes of a record.
@@ -16,7 +17,7 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from amends.adapters.kafka import driver
-from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, told
+from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, Trouble, told
 from amends.ports.intake import Outcome, Record, Take, TakeSoon
 
 MOST = 1_000
@@ -87,6 +88,9 @@ class InHand:
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_taken: asyncio.Future[None] | None = None
         self._is_over = False
+        self._refused = 0
+        """Records that were handed over, and are to be handed over again."""
+        self._trouble = Trouble(f"taking records of {partition.topic}[{partition.partition}]")
 
     @property
     def count(self) -> int:
@@ -138,11 +142,15 @@ class InHand:
                 await self._take(record)
             except Exception as error:  # noqa: BLE001  what does not pass by itself is not raised
                 if not pause:
-                    where = f"{record.topic}[{record.partition}]@{record.offset}"
-                    _log.warning("%s waits: %s", where, told(error, about="take it"))
+                    self._refused += 1
+                self._trouble.begins(f"at {record.offset}, {told(error, about='take it')}")
                 pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
                 await asyncio.sleep(pause)
             else:
+                if pause:
+                    self._refused -= 1
+                    if not self._refused:
+                        self._trouble.ends()
                 self.taken(held)
                 return
 

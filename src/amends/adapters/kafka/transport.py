@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from amends.adapters.kafka.contract import JSON, command_headers
-from amends.adapters.kafka.formats import Formats
+from amends.adapters.kafka.formats import Formats, trouble_of_formats
 from amends.adapters.kafka.sender import KafkaSender, TooLarge
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed, Fault, Refused
@@ -55,7 +55,7 @@ class KafkaTransport:
     @property
     def trouble(self) -> str:
         """What keeps commands from being sent just now."""
-        return self._sender.trouble_of((self._topic,)) or (self._formats.trouble if self._formats else "")
+        return self._sender.trouble_of((self._topic,)) or trouble_of_formats(self._formats)
 
     async def send(self, command: SendCommand) -> Answer | Accepted:
         """Write `command` once; its answer comes through the intake."""

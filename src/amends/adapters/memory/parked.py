@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec.structs import replace
 
-from amends.ports.parked import Parked, ParkedState
+from amends.ports.parked import Kept, Parked, ParkedState
 
 
 class MemoryParkedStore:
@@ -22,9 +23,17 @@ class MemoryParkedStore:
     async def open(self) -> None:
         """There is nothing to open."""
 
-    async def put(self, parked: Parked) -> bool:
+    async def put(self, batch: Sequence[Parked]) -> Sequence[Kept]:
+        return [self._put(each) for each in batch]
+
+    def _put(self, parked: Parked) -> Kept:
         if parked.id in self._kept:
             return False
+        try:
+            # What others could not store, the oracle takes as little.
+            msgspec.msgpack.encode(parked)
+        except ValueError as error:
+            return error
         self._kept[parked.id] = replace(parked, number=len(self._kept) + 1)
         return True
 

@@ -1,8 +1,9 @@
 """Parked records in the tables of the store on PostgreSQL.
 
 Rules: a session of its own, opened again when it was lost: then the call raises `StoreUnavailable`, and the next one
-tries anew. The tables are made by the store's migrations, so the store is opened first. Any number of processes share
-them: a record is put once, and settled once.
+tries anew. A batch is one statement, so one transaction; one that the server refuses is halved until it is known which
+record it cannot keep. The tables are made by the store's migrations, so the store is opened first. Any number of
+processes share them: a record is put once, and settled once.
 It does not: delete records, or migrate.
 """
 
@@ -16,10 +17,10 @@ import msgspec
 from amends.adapters.postgres import statements
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.driver import DRIVER_ERRORS, Link
-from amends.adapters.postgres.faults import AsStoreErrors, unavailable
+from amends.adapters.postgres.faults import AsStoreErrors, is_lost, unavailable
 from amends.adapters.postgres.session import connect
 from amends.ports.intake import Record
-from amends.ports.parked import Parked, ParkedState
+from amends.ports.parked import Kept, Parked, ParkedState
 
 T = TypeVar("T")
 
@@ -43,14 +44,28 @@ class PostgresParkedStore:
         self._is_open = True
         await self.counts()
 
-    async def put(self, parked: Parked) -> bool:
-        record = parked.record
-        values = (
-            *(parked.id, record.topic, record.partition, record.offset, record.timestamp_ms, record.key),
-            *(record.value, msgspec.msgpack.encode(record.headers), parked.namespace, parked.saga_id),
-            *(parked.code, parked.reason, parked.state, parked.parked_at, parked.until),
-        )
-        return await self._ask(lambda link: link.fetchval(statements.PARKED_PUT, *values)) is not None
+    async def put(self, batch: Sequence[Parked]) -> Sequence[Kept]:
+        if not batch:
+            return []
+        try:
+            return await self._put(batch)
+        except ValueError as error:
+            if len(batch) == 1:
+                return [error]
+        # The server does not say which one it was.
+        middle = len(batch) // 2
+        return [*await self.put(batch[:middle]), *await self.put(batch[middle:])]
+
+    async def _put(self, batch: Sequence[Parked]) -> list[Kept]:
+        # Two processes that put the same records meet in one order, and wait for one another instead of for ever.
+        columns = [list(column) for column in zip(*map(_row, sorted(batch, key=_place)), strict=True)]
+        rows = await self._ask(lambda link: link.fetch(statements.PARKED_PUT, *columns))
+        new = {row["id"] for row in rows}
+        told: list[Kept] = []
+        for each in batch:
+            told.append(each.id in new)
+            new.discard(each.id)
+        return told
 
     async def settle(
         self, parked_id: str, state: ParkedState, *, by: str, note: str, at: datetime, code: str = ""
@@ -97,11 +112,25 @@ class PostgresParkedStore:
                     self._link = await connect(self._address, within=WITHIN)
                 try:
                     return await question(self._link)
-                except BROKEN:
-                    # Nobody knows how it stands; the next call has a new one.
-                    link, self._link = self._link, None
-                    link.terminate()
+                except BROKEN as fault:
+                    if isinstance(fault, asyncio.CancelledError) or is_lost(fault):
+                        # Nobody knows how it stands; the next call has a new one.
+                        link, self._link = self._link, None
+                        link.terminate()
                     raise
+
+
+def _place(parked: Parked) -> tuple[str, int, int, str]:
+    return parked.record.topic, parked.record.partition, parked.record.offset, parked.id
+
+
+def _row(parked: Parked) -> tuple[object, ...]:
+    record = parked.record
+    return (
+        *(parked.id, record.topic, record.partition, record.offset, record.timestamp_ms, record.key),
+        *(record.value, msgspec.msgpack.encode(record.headers), parked.namespace, parked.saga_id),
+        *(parked.code, parked.reason, parked.state, parked.parked_at, parked.until),
+    )
 
 
 def _parked(row: Any) -> Parked:

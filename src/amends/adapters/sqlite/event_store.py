@@ -33,6 +33,7 @@ from amends.adapters.sqlite.faults import AsStoreErrors, unavailable
 from amends.adapters.sqlite.instants import to_microseconds
 from amends.adapters.sqlite.lane import Lane
 from amends.adapters.sqlite.relay import SqliteRelayCheckpoint
+from amends.adapters.sqlite.transaction import transact
 from amends.ports.event_store import (
     Append,
     DefinitionNote,
@@ -195,16 +196,7 @@ async def _write(session: _Session, appends: Sequence[Append]) -> list[bool]:
 
 
 async def _transact(session: _Session, write: Callable[[sqlite3.Connection], T]) -> T:
-    connection = session.database.writer
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        result = write(connection)
-        await session.writing.run(lambda: connection.execute("COMMIT"))
-        return result
-    finally:
-        # Still true when anything went wrong, a cancellation with a failed commit included.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+    return await transact(session.writing, session.database.writer, write)
 
 
 def _order(batch: Sequence[Append]) -> list[int]:

@@ -1,14 +1,15 @@
 """Parked records in a SQLite file of its own, by convention ``STORE.parked`` beside the store's.
 
 Rules: WAL and synchronous=FULL, for the offsets of what is parked are committed. The file is kept by one process at a
-time, like the store's. Calls run in a thread of their own.
+time, like the store's. A batch is one transaction: its statements run on the event loop, its commit in a thread of
+its own, and so does everything else.
 It does not: delete records.
 """
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,9 @@ from amends.adapters.sqlite.hold import FileHold
 from amends.adapters.sqlite.instants import from_microseconds, to_microseconds
 from amends.adapters.sqlite.lane import Lane
 from amends.adapters.sqlite.migrations import statements_of
+from amends.adapters.sqlite.transaction import transact
 from amends.ports.intake import Record
-from amends.ports.parked import Parked, ParkedState
+from amends.ports.parked import Kept, Parked, ParkedState
 from amends.ports.store_errors import StoreNewer
 
 T = TypeVar("T")
@@ -58,8 +60,19 @@ class SqliteParkedStore:
             raise
         (self._connection, self._release), self._lane = opened[0], lane
 
-    async def put(self, parked: Parked) -> bool:
-        return await self._ask(partial(_put, parked=parked))
+    async def put(self, batch: Sequence[Parked]) -> Sequence[Kept]:
+        async with self._turn() as (lane, connection):
+            return await transact(
+                lane, connection, lambda within: [self._put(within, each) for each in batch]
+            )
+
+    def _put(self, connection: sqlite3.Connection, parked: Parked) -> Kept:
+        try:
+            with self._as_store_errors:
+                return _put(connection, parked)
+        except ValueError as error:
+            # It undid its own statement; the transaction goes on.
+            return error
 
     async def settle(
         self, parked_id: str, state: ParkedState, *, by: str, note: str, at: datetime, code: str = ""
@@ -97,12 +110,17 @@ class SqliteParkedStore:
                 lane.stop()
 
     async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        async with self._turn() as (lane, connection):
+            return await lane.run(lambda: question(connection))
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[tuple[Lane, sqlite3.Connection]]:
         lane, connection = self._lane, self._connection
         if lane is None or connection is None:
             raise unavailable(self._path, "it is not open")
         async with lane.turn:
             with self._as_store_errors:
-                return await lane.run(lambda: question(connection))
+                yield lane, connection
 
 
 def _open(path: Path) -> tuple[sqlite3.Connection, Callable[[], None]]:
@@ -136,7 +154,7 @@ def _make_ready(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("COMMIT")
 
 
-def _put(connection: sqlite3.Connection, *, parked: Parked) -> bool:
+def _put(connection: sqlite3.Connection, parked: Parked) -> bool:
     record = parked.record
     until = None if parked.until is None else to_microseconds(parked.until)
     values = (

@@ -2,6 +2,16 @@ INSERT INTO parked (
     id, topic, partition, "offset", timestamp_ms, key, value, headers, namespace, saga_id, code, reason, state,
     parked_at, until, by, note
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', '')
+SELECT
+    id, topic, partition, "offset", timestamp_ms, key, value, headers, namespace, saga_id, code, reason, state,
+    parked_at, until, '', ''
+FROM unnest(
+    $1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[],
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[]
+) WITH ORDINALITY AS row (
+    id, topic, partition, "offset", timestamp_ms, key, value, headers, namespace, saga_id, code, reason, state,
+    parked_at, until, place
+)
+ORDER BY place
 ON CONFLICT (id) DO NOTHING
-RETURNING number
+RETURNING id
