@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from amends.adapters.kafka import driver
-from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, told
+from amends.adapters.kafka.trouble import longer, told
 from amends.ports.intake import Outcome, Record, Take, TakeSoon
 
 MOST = 1_000
@@ -140,7 +140,7 @@ class InHand:
                 if not pause:
                     where = f"{record.topic}[{record.partition}]@{record.offset}"
                     _log.warning("%s waits: %s", where, told(error, about="take it"))
-                pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                pause = longer(pause)
                 await asyncio.sleep(pause)
             else:
                 self.taken(held)
