@@ -8,7 +8,7 @@ import pytest
 
 from amends.adapters.kafka import KafkaSender
 from amends.adapters.kafka.driver import Partition, hash_of
-from amends.adapters.kafka.sender import TooLarge
+from amends.adapters.kafka.lines import TooLarge
 from tests.adapters.kafka.scripted_broker import AWAY, FORBIDDEN, MOVED, ScriptedBroker
 
 ONE = Partition("one", 0)

@@ -7,7 +7,7 @@ import aiokafka.admin  # type: ignore[import-untyped]
 import pytest
 
 from amends.adapters.kafka import Address, KafkaSender
-from amends.adapters.kafka.sender import TooLarge
+from amends.adapters.kafka.lines import TooLarge
 from tests.adapters.kafka.shared_broker import broker, new_name, written
 
 LIMIT = 100_000

@@ -12,6 +12,7 @@ It does not: write, or know when what failed may go again.
 
 import asyncio
 import copy
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
@@ -19,8 +20,14 @@ from typing import NamedTuple, TypeAlias
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.trouble import Trouble
 
+_log = logging.getLogger(__name__)
+
 Told: TypeAlias = Callable[[BaseException | None], None]
 """Hears what became of a record: None when it is durable."""
+
+
+class TooLarge(Exception):
+    """The record is longer than the broker takes."""
 
 
 class Sent(NamedTuple):
@@ -44,6 +51,10 @@ class Pending:
         """Whether it shares its batch with no other: what is said of the batch is then said of the record."""
         self.is_unwanted = False
         """Whether nobody waits for it any more."""
+
+    def give_up(self) -> None:
+        """Do not wait for it any more."""
+        self.is_unwanted = True
 
 
 class Line:
@@ -186,9 +197,13 @@ class Topic:
 def tell(pending: Iterable[Pending], error: BaseException | None) -> None:
     """Tell those who still wait what became of their records."""
     for each in pending:
-        if not each.is_unwanted:
+        if each.is_unwanted:
+            continue
+        try:
             # Each its own: a traceback grows wherever one is raised.
             each.told(None if error is None else copy.copy(error))
+        except Exception:  # noqa: BLE001  what one does with it must not keep the others from theirs
+            _log.exception("what became of a record to %s could not be acted on", each.sent.topic)
 
 
 def _has_taken(builder: driver.Builder, sent: Sent, *, is_first: bool) -> bool:

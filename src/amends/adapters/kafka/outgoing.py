@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from amends.adapters.kafka import driver
-from amends.adapters.kafka.lines import Line, Pending, Sent, Told, Topic, tell
+from amends.adapters.kafka.lines import Line, Pending, Sent, Told, TooLarge, Topic, tell
 from amends.adapters.kafka.trouble import Trouble, longer, told
 
 CLOSED = "the connection to Kafka is closed"
@@ -174,7 +174,8 @@ class Outgoing:
             if len(line.going) > 1:
                 line.part()
             else:
-                line.ends(error)
+                size = sum(len(pending.sent.value or b"") for pending in line.going)
+                line.ends(TooLarge(f"{size} bytes are more than the broker takes"))
             self._is_well(line)
         elif isinstance(error, driver.DRIVER_ERRORS):
             line.topic.trouble.begins(told(error, about=f"write to {line.topic.name}"))

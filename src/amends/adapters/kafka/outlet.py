@@ -17,7 +17,8 @@ from typing import Final
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.contract import JSON, Headers
-from amends.adapters.kafka.sender import KafkaSender, TooLarge
+from amends.adapters.kafka.lines import TooLarge
+from amends.adapters.kafka.sender import KafkaSender
 from amends.adapters.kafka.trouble import Trouble, longer, told
 from amends.ports.relay import Leaving
 

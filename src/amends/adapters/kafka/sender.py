@@ -19,12 +19,8 @@ from functools import partial
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.contract import Headers
-from amends.adapters.kafka.lines import Sent
+from amends.adapters.kafka.lines import Pending, Sent, Told, TooLarge
 from amends.adapters.kafka.outgoing import CLOSED, Outgoing
-
-
-class TooLarge(Exception):
-    """The record is longer than the broker takes."""
 
 
 class KafkaSender:
@@ -71,18 +67,27 @@ class KafkaSender:
             TooLarge: no broker will take it.
             ConnectionError: this sender was closed.
         """
-        size = len(value or b"")
-        if size > self._longest:
-            raise TooLarge(f"{size} bytes are more than the {self._longest} that are sent at most")
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        pending = self._outgoing.put(Sent(topic, key, value, [*headers]), partial(_tell, written))
+        pending = self.post(topic, key=key, value=value, headers=headers, told=partial(_tell, written))
         try:
             await written
         except asyncio.CancelledError:
-            pending.is_unwanted = True
+            pending.give_up()
             raise
-        except driver.TOO_LARGE as error:
-            raise TooLarge(f"{size} bytes are more than the broker takes") from error
+
+    def post(
+        self, topic: str, *, key: bytes | None, value: bytes | None, headers: Headers, told: Told
+    ) -> Pending:
+        """`publish` for who does not wait: `told` hears what became of it, and never before this has returned.
+
+        Raises:
+            TooLarge: no broker will take it.
+            ConnectionError: this sender was closed.
+        """
+        size = len(value or b"")
+        if size > self._longest:
+            raise TooLarge(f"{size} bytes are more than the {self._longest} that are sent at most")
+        return self._outgoing.put(Sent(topic, key, value, [*headers]), told)
 
     async def _connected(self) -> driver.Producer:
         if self._producer is not None:
