@@ -77,6 +77,23 @@ async def test_where_a_commit_holds_the_loop_a_batch_is_all_that_is_pending() ->
     assert store.told == ["sent 40", *["told"] * 40]
 
 
+async def test_where_answers_take_their_time_a_batch_is_whole_and_still_goes_before_others_are_told() -> None:
+    store = Gate(elsewhere=True)
+    await store.open()
+    writer = Writer(store, on_stop=lambda error: store.told.append(str(error)))
+    writer.in_halves = False
+    for number in range(40):
+        writer.append(transition(f"saga-{number}"), lambda _verdict: store.told.append("told"))
+    writer.start()
+    assert await store.sent.get() == 40
+    writer.append(transition("late"), lambda _verdict: store.told.append("told"))
+    store.committed.release()
+    assert await store.sent.get() == 1
+    store.committed.release()
+    await writer.stop()
+    assert store.told == ["sent 40", "sent 1", *["told"] * 41]
+
+
 @pytest.mark.parametrize("count", [1, SMALLEST_HALF])
 async def test_few_are_not_split(count: int) -> None:
     store = Gate(elsewhere=True)

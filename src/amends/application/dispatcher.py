@@ -70,6 +70,11 @@ class Dispatcher:
         """Return the lanes by the names of their bindings, for their counts."""
         return self._lanes
 
+    @property
+    def posts(self) -> bool:
+        """Tell whether all commands go without workers: then what was sent together is answered together, later."""
+        return bool(self._lanes) and all(lane.posts for lane in self._lanes.values())
+
     def lane_of(self, command: SendCommand) -> Lane | None:
         """Return the lane that serves `command`."""
         return self._own.get(command.saga, self._lanes).get(command.participant)

@@ -100,6 +100,8 @@ class Engine:
             SharedIndex(store, store, self.shards) if isinstance(store, SharedStore) else WholeIndex(store)
         )
         self._dispatcher = self._lanes(transports, lane_width, protections, index)
+        if self._dispatcher.posts:
+            self._writer.in_halves = False
         self._doubts = Doubts(self._dispatcher, partial(self._answered, is_settled=True))
         self._live = Live(
             most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room

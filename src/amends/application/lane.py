@@ -5,6 +5,8 @@ Rules
   *Release It!*). A worker takes one command after the other; handlers that answer at once are served by one worker
   without a detour through the event loop. What a transport answers goes back as it is; should it raise, that is an
   attempt that failed.
+- A transport that can is handed what may go without a worker, all in the same turn of the loop: so it can carry them
+  together. As many are on their way at a time as there would be workers.
 - What may not go yet waits: in the queue as long as it soon may, else it is set aside (`backlog.py`), so that its
   instance can leave memory. It comes back when the gate lets it (`releases.py`).
 - An attempt that was not sent uses up nothing: whoever asks is told that its time stands still.
@@ -17,6 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
 from datetime import timedelta
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -29,7 +32,7 @@ from amends.application.observer import Observer
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed
 from amends.ports import Binding, Described, StreamKey, Transport
-from amends.ports.transport import Troubled
+from amends.ports.transport import Posts, Told, Troubled
 
 log = logging.getLogger("amends.dispatcher")
 
@@ -56,6 +59,16 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     permit: Permit
 
 
+class Posted:
+    """What is on its way without a worker."""
+
+    __slots__ = ("call", "give_up")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.give_up: Callable[[], None] = _nothing
+
+
 class Lane:
     """The way to one participant."""
 
@@ -78,6 +91,8 @@ class Lane:
         """What is in the way of those that are queued, or was when the first of them came."""
         self._idle: deque[asyncio.Future[None]] = deque()
         self._workers: dict[asyncio.Task[None], Call | None] = {}
+        self._post = transport.post if isinstance(transport, Posts) and transport.posts else None
+        self._posted: set[Posted] = set()
         self._checking = False
         self._stopping = False
 
@@ -94,12 +109,17 @@ class Lane:
     @property
     def in_flight(self) -> int:
         """Return how many commands are on their way."""
-        return sum(call is not None for call in self._workers.values())
+        return len(self._posted) + sum(call is not None for call in self._workers.values())
 
     @property
     def transport(self) -> Transport:
         """Return what talks to the participant."""
         return self._transport
+
+    @property
+    def posts(self) -> bool:
+        """Tell whether commands go without workers."""
+        return self._post is not None
 
     @property
     def binding(self) -> Binding:
@@ -178,6 +198,9 @@ class Lane:
         Runs again after each suspension of a worker, so as many workers wake as are needed and no more.
         """
         self._checking = False
+        if self._post is not None:
+            self._post_all(self._post)
+            return
         if not (self._queue.length and self._may_some_go()):
             return
         while self._idle:
@@ -245,20 +268,18 @@ class Lane:
             raise RuntimeError("a worker runs as a task")
         while True:
             while (call := self._next()) is not None:
-                command, permit = call.command, call.permit
+                command = call.command
                 self._workers[task] = call
                 if self._queue.length < self._width and self.backlog.size:
                     self._ways.news()
                 try:
                     answer = await self._transport.send(command)
-                except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  the saga must go on
-                    answer = self._raised(command, error, task)
+                except (Exception, SystemExit, asyncio.CancelledError) as error:
+                    if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                        raise
+                    answer = self._raised(command, error)
                 self._workers[task] = None
-                if self._breaker.is_closed and not isinstance(answer, Failed):
-                    self._breaker.answered(permit)
-                else:
-                    self._settle(permit, command, answer)
-                self._ways.deliver(command, answer)
+                self._came(call, answer)
             # A call that would not be cancelled ends here when its lane was stopped meanwhile.
             if self._stopping:
                 return
@@ -268,10 +289,16 @@ class Lane:
             self._idle.append(wake)
             await wake
 
-    def _raised(self, command: SendCommand, error: BaseException, task: "asyncio.Task[None]") -> Failed:
-        """Return what a transport that raises comes to; a worker that is really cancelled ends."""
-        if isinstance(error, asyncio.CancelledError) and task.cancelling():
-            raise error
+    def _came(self, call: Call, answer: Answer | Accepted) -> None:
+        """Take notice of what a call came to, and pass it on."""
+        if self._breaker.is_closed and not isinstance(answer, Failed):
+            self._breaker.answered(call.permit)
+        else:
+            self._settle(call.permit, call.command, answer)
+        self._ways.deliver(call.command, answer)
+
+    def _raised(self, command: SendCommand, error: BaseException) -> Failed:
+        """Return what a transport that raises comes to."""
         told = {"saga": command.saga_id}
         log.warning("transport of %s raised for %s: %r", self.name, command.command_id, error, extra=told)
         return Failed(f"{type(error).__name__}: {error}"[:200])
@@ -290,6 +317,33 @@ class Lane:
         self._put_aside(self._queue.length)
         self._ways.news()
 
+    # --- without workers ---
+
+    def _post_all(self, post: Callable[[SendCommand, Told], Callable[[], None]]) -> None:
+        """Hand over all that may go."""
+        while self._queue.length and len(self._posted) < self._width and self._may_some_go():
+            call = self._next()
+            if call is None:
+                break
+            posted = Posted(call)
+            self._posted.add(posted)
+            try:
+                posted.give_up = post(call.command, partial(self._heard, posted))
+            except Exception as error:  # noqa: BLE001  the saga must go on
+                failed = self._raised(call.command, error)
+                asyncio.get_running_loop().call_soon(self._heard, posted, failed)
+        if self.backlog.size and self._queue.length < self._width:
+            self._ways.news()
+
+    def _heard(self, posted: Posted, answer: Answer | Accepted) -> None:
+        if posted not in self._posted:
+            return
+        self._posted.discard(posted)
+        self._came(posted.call, answer)
+        # In the next turn: others that were on their way with it are heard of first.
+        if self._queue.length or self.backlog.size:
+            self.check()
+
     # --- what stands still ---
 
     def give_up(self, command: SendCommand) -> bool:
@@ -302,6 +356,12 @@ class Lane:
                 self._workers[task] = None
                 task.cancel()
                 self._settle(call.permit, command, SILENT)
+                return True
+        for posted in self._posted:
+            if _same(posted.call.command, command):
+                self._posted.discard(posted)
+                posted.give_up()
+                self._settle(posted.call.permit, command, SILENT)
                 return True
         if self._queue.remove(command):
             self._remember(command)
@@ -353,6 +413,9 @@ class Lane:
         for task in workers:
             task.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+        for posted in self._posted:
+            posted.give_up()
+        self._posted.clear()
         try:
             await self._transport.close()
         except Exception:  # the other lanes and the store are still to be closed
@@ -361,3 +424,7 @@ class Lane:
 
 def _same(one: SendCommand, other: SendCommand) -> bool:
     return one.command_id == other.command_id and one.attempt == other.attempt
+
+
+def _nothing() -> None:
+    """Nothing is to be given up."""

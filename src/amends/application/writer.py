@@ -3,6 +3,8 @@
 Rules: one transaction in flight; the next batch is what arrived meanwhile, so there is no timer and no artificial
 delay. Where a commit happens in another process, a batch is at most half of what is runnable, and the next is sent
 before the callers of the last are told: Python decides one half while the server commits the other (double buffering).
+That pays where those who are told come with their next append at once. Where they send a message and its answer takes
+its time, halves would only be divided again and again, into many small commits and messages: there a batch is whole.
 Nothing is reported before its commit returned. While the store is full or away the batch waits and is tried
 again; nothing is lost and nothing is acknowledged. An append that no store can keep fails alone. When others have taken
 over what this process held, nothing of what it decided before is written any more. Any other failure stops the writer
@@ -47,6 +49,8 @@ class Writer:
         self._largest_batch = largest_batch
         self._on_stop = on_stop
         self._overlaps = store.commits_elsewhere
+        self.in_halves = store.commits_elsewhere
+        """Whether a batch is half of what is runnable."""
         self._pending: list[tuple[Append, Done]] = []
         self._committed: tuple[list[tuple[Append, Done]], Sequence[Verdict]] | None = None
         """The batch that is durable and whose callers are not told yet."""
@@ -121,7 +125,7 @@ class Writer:
     def _take(self) -> "list[tuple[Append, Done]]":
         """Take the next batch: all that is pending, or half of what is runnable where that pays."""
         pending, most = self._pending, self._largest_batch
-        if self._overlaps:
+        if self.in_halves:
             runnable = len(pending) + (len(self._committed[0]) if self._committed else 0)
             most = min(most, max((runnable + 1) // 2, SMALLEST_HALF))
         self._pending = pending[most:]

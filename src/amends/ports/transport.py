@@ -5,7 +5,8 @@ belong to the core); it may be called many times, and at the same time, for the 
 It does not: persist, retry, or decide what an answer leads to.
 """
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer
@@ -20,6 +21,27 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Release connections. Closing twice is harmless."""
+        ...
+
+
+Told: TypeAlias = Callable[[Answer | Accepted], None]
+"""Hears what the participant said to a command."""
+
+
+@runtime_checkable
+class Posts(Protocol):
+    """What a transport has besides when it can take a command without anybody who waits for it."""
+
+    @property
+    def posts(self) -> bool:
+        """Whether this binding's transport can."""
+        ...
+
+    def post(self, command: SendCommand, told: Told) -> Callable[[], None]:
+        """Begin to deliver `command` once; `told` hears what `send` would return, never before this has returned.
+
+        What is returned gives the delivery up: whoever does that is not told any more.
+        """
         ...
 
 

@@ -13,10 +13,12 @@ from amends.adapters.kafka import Address, KafkaCluster, KafkaIntake, KafkaSende
 from amends.adapters.memory.parked import MemoryParkedStore
 from amends.ports.intake import Outcome, Record
 from servers import kafka
-from tests.adapters.kafka.shared_broker import broker, new_name
+from tests.adapters.kafka.shared_broker import broker, new_name, written
 from tests.adapters.kafka.world import JSON, SESSION, World, reply_headers
 
 SAGAS = 150
+NUMBERS = 100
+"""Records of a key that are written while the broker goes and comes."""
 
 
 class Services:
@@ -92,6 +94,44 @@ async def test_a_broker_that_is_killed_and_comes_back_costs_time_and_nothing_els
             assert at.service.troubles == {}
     finally:
         await asyncio.to_thread(kafka.remove, folder)
+
+
+async def test_what_is_written_while_the_broker_is_away_keeps_its_order(tmp_path: Path) -> None:
+    folder = tmp_path / "broker"
+    server = await asyncio.to_thread(kafka.start, folder)
+    address, keys = Address((server.address,)), [b"a", b"b", b"c"]
+    sender = KafkaSender(address, within=1.0)
+    await make_topics(address, ["order"], partitions=2, replicas=1)
+    writing: list[asyncio.Task[None]] = []
+
+    def write(number: int) -> None:
+        for key in keys:
+            value = b"%d" % number
+            writing.append(asyncio.create_task(sender.publish("order", key=key, value=value, headers=())))
+
+    try:
+        write(0)
+        await asyncio.gather(*writing)
+        killing = asyncio.create_task(asyncio.to_thread(server.kill))
+        for number in range(1, NUMBERS):
+            write(number)
+            # Some are acknowledged, some under way, and some gather behind what fails.
+            await asyncio.wait(writing[-1:], timeout=0.02)
+        await killing
+        while not sender.trouble:
+            await asyncio.wait(writing[-1:], timeout=0.02)
+        await asyncio.to_thread(kafka.start, folder)
+        async with asyncio.timeout(60):
+            await asyncio.gather(*writing)
+        assert not sender.trouble
+        await sender.close()
+        found = await written(server.address, "order", NUMBERS * len(keys))
+    finally:
+        await asyncio.to_thread(kafka.remove, folder)
+    for key in keys:
+        # One whose acknowledgement was lost stands there twice.
+        values = [record.value for record in found if record.key == key]
+        assert [*dict.fromkeys(values)] == [b"%d" % number for number in range(NUMBERS)]
 
 
 async def test_members_that_come_and_go_lose_nothing() -> None:

@@ -3,13 +3,12 @@
 import asyncio
 from typing import Any
 
-import aiokafka  # type: ignore[import-untyped]
 import aiokafka.admin  # type: ignore[import-untyped]
 import pytest
 
 from amends.adapters.kafka import Address, KafkaSender
-from amends.adapters.kafka.sender import TooLarge
-from tests.adapters.kafka.shared_broker import broker, new_name
+from amends.adapters.kafka.lines import TooLarge
+from tests.adapters.kafka.shared_broker import broker, new_name, written
 
 LIMIT = 100_000
 
@@ -22,21 +21,6 @@ async def topic(*, partitions: int, **configuration: str) -> str:
     await client.close()
     name: str = made.name
     return name
-
-
-async def written(name: str, count: int) -> list[Any]:
-    """Read what a topic holds, partition by partition."""
-    reader: Any = aiokafka.AIOKafkaConsumer(
-        name, bootstrap_servers=broker().address, auto_offset_reset="earliest"
-    )
-    await reader.start()
-    found: list[Any] = []
-    async with asyncio.timeout(30):
-        while len(found) < count:
-            for records in (await reader.getmany(timeout_ms=500)).values():
-                found += records
-    await reader.stop()
-    return found
 
 
 async def test_what_is_published_at_once_keeps_its_order_and_goes_where_other_producers_send_it() -> None:
@@ -53,7 +37,7 @@ async def test_what_is_published_at_once_keeps_its_order_and_goes_where_other_pr
         *(sender.publish(name, key=key, value=value, headers=(("n", value),)) for key, value in sent)
     )
     await sender.close()
-    found = await written(name, 220)
+    found = await written(broker().address, name, 220)
     for key in keys:
         of_key = [record for record in found if record.key == key]
         assert [record.value for record in of_key] == [b"first", *(b"%d" % number for number in range(10))]
@@ -67,7 +51,7 @@ async def test_records_without_a_key_and_without_a_value_are_written() -> None:
     await asyncio.gather(*(sender.publish(name, key=None, value=b"x", headers=()) for _ in range(9)))
     await sender.publish(name, key=b"k", value=None, headers=())
     await sender.close()
-    found = await written(name, 10)
+    found = await written(broker().address, name, 10)
     assert {record.partition for record in found if record.key is None} == {0, 1, 2}
     assert [record.value for record in found if record.key == b"k"] == [None]
 
@@ -81,7 +65,7 @@ async def test_a_batch_that_is_too_large_is_no_fault_of_its_records() -> None:
     *fine, refused = await asyncio.gather(*many, too_large, return_exceptions=True)
     assert fine == [None] * 6
     assert isinstance(refused, TooLarge)
-    assert [len(record.value) for record in await written(name, 6)] == sizes
+    assert [len(record.value) for record in await written(broker().address, name, 6)] == sizes
     await sender.close()
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from amends.adapters.kafka.contract import JSON, is_own
 from amends.adapters.kafka.fields import Bad, begins_with, headers_of
-from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, Trouble
+from amends.adapters.kafka.trouble import Trouble, longer
 from amends.avro import (
     AvroCodec,
     BadAvro,
@@ -72,7 +72,7 @@ class AvroTopics:
             except RegistryAway as away:
                 if isinstance(away, NoSubject):
                     self._missing.setdefault(topic, Trouble(f"writing to {topic}")).begins(str(away))
-                pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                pause = longer(pause)
                 await asyncio.sleep(pause)
             else:
                 if topic in self._missing:

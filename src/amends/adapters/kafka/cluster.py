@@ -16,8 +16,9 @@ from amends.adapters.kafka.formats import Formats, trouble_of_formats
 from amends.adapters.kafka.intake import KafkaIntake
 from amends.adapters.kafka.outlet import KafkaOutlet
 from amends.adapters.kafka.replies import read_reply
-from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, KafkaSender, told
+from amends.adapters.kafka.sender import KafkaSender
 from amends.adapters.kafka.transport import KafkaTransport
+from amends.adapters.kafka.trouble import longer, told
 from amends.ports.intake import Content, Foreign, Read, Record, Take, TakeSoon, Unpack
 from amends.ports.transport import Transport
 from amends.wire.topics import TopicBindings
@@ -161,7 +162,7 @@ class KafkaCluster:
                 if not pause:
                     _log.warning("topics wait to be made: %s", told(error, about="make topics"))
                 self._unmade = f"topics wait to be made: {told(error, about='make topics')}"
-                pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                pause = longer(pause)
                 await asyncio.sleep(pause)
         self._unmade = ""
         await self._intake.start(take)

@@ -9,6 +9,7 @@ Rules
 It does not: consume, or look into instances.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, cast
@@ -20,12 +21,12 @@ from amends.adapters.kafka.contract import is_own
 from amends.adapters.kafka.fields import Bad, check_key, document_of
 from amends.adapters.kafka.formats import Formats, trouble_of_formats
 from amends.adapters.kafka.sender import KafkaSender
-from amends.adapters.kafka.transport import system_now, written
+from amends.adapters.kafka.transport import ACCEPTED, posted, system_now, written
 from amends.core.effect import Direction, SendCommand
 from amends.core.outcome import Accepted, Answer, Failed, Refused, Succeeded, Unconfirmed
 from amends.core.plan import KEY_SAFE
 from amends.ports.intake import Content, EventCame, OwnMessage, Read, Record, StartCame, Unreadable
-from amends.ports.transport import Binding
+from amends.ports.transport import Binding, Told
 from amends.wire.excerpt import excerpt
 from amends.wire.topics import StartTopic, StepTopics, TopicBindings, WayTopics
 
@@ -61,20 +62,51 @@ class EventTransport:
 
     async def send(self, command: SendCommand) -> Answer | Accepted:
         """Write `command` once, to the topic of its step."""
-        step = self._steps.get(step_name(command.step))
-        way = None if step is None else step.do if command.direction == "do" else step.undo
+        way = self._way(command)
         if way is None:
-            what = f"the {command.direction} of step {step_name(command.step)!r}"
-            return Failed(f"no topic is bound for {what}", "configuration")
+            return _unbound(command)
         failed = await written(
             self._sender, way.topic, command, reply_to=None, now=self._now(), formats=self._formats
         )
-        if failed is not None:
-            return failed
-        return Accepted() if way.succeeded or way.refused else Unconfirmed()
+        return _written(way) if failed is None else failed
+
+    @property
+    def posts(self) -> bool:
+        """Whether a command's record can be made at once: JSON can."""
+        return self._formats is None
+
+    def post(self, command: SendCommand, told: Told) -> Callable[[], None]:
+        """Begin to write `command` once; see the port."""
+        way = self._way(command)
+        if way is None:
+            return asyncio.get_running_loop().call_soon(told, _unbound(command)).cancel
+        return posted(
+            self._sender,
+            way.topic,
+            command,
+            reply_to=None,
+            now=self._now(),
+            told=lambda failed: told(_written(way) if failed is None else failed),
+        )
+
+    def _way(self, command: SendCommand) -> WayTopics | None:
+        step = self._steps.get(step_name(command.step))
+        if step is None:
+            return None
+        return step.do if command.direction == "do" else step.undo
 
     async def close(self) -> None:
         """The sender is closed by whoever made it."""
+
+
+def _written(way: WayTopics) -> Accepted | Unconfirmed:
+    """Return what a command comes to that was written."""
+    return ACCEPTED if way.succeeded or way.refused else Unconfirmed()
+
+
+def _unbound(command: SendCommand) -> Failed:
+    what = f"the {command.direction} of step {step_name(command.step)!r}"
+    return Failed(f"no topic is bound for {what}", "configuration")
 
 
 def step_name(path: str) -> str:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from amends.adapters.kafka import driver
-from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, Trouble, told
+from amends.adapters.kafka.trouble import Trouble, longer, told
 from amends.ports.intake import Outcome, Record, Take, TakeSoon
 
 MOST = 1_000
@@ -144,7 +144,7 @@ class InHand:
                 if not pause:
                     self._refused += 1
                 self._trouble.begins(f"at {record.offset}, {told(error, about='take it')}")
-                pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                pause = longer(pause)
                 await asyncio.sleep(pause)
             else:
                 if pause:

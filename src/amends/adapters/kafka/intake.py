@@ -22,7 +22,7 @@ from typing import Final
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.in_hand import InHand, Offsets
-from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, Trouble, told
+from amends.adapters.kafka.trouble import Trouble, longer, told
 from amends.ports.intake import Take, TakeSoon
 
 BATCH = 500
@@ -120,7 +120,7 @@ class KafkaIntake:
                 self._trouble.begins(told(error, about=about))
                 is_doubted = reading.failed_soon or isinstance(error, driver.NOT_ALLOWED)
                 was_well = reading.was_well and not is_doubted
-                pause = FIRST_PAUSE if was_well else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                pause = longer(0.0 if was_well else pause)
             await asyncio.sleep(pause)
 
     def _changed(self) -> None:

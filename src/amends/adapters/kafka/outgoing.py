@@ -1,199 +1,236 @@
-"""Records on their way to a cluster: they gather while those before them are under way.
+"""Records on their way to a cluster: they gather while those before them are under way, and keep their order.
 
 Rules
+- `put` takes a record at once, whatever there is to wait for: the connection, the topic, those before it. It is the one
+  place where order is made, and lines (`lines.py`) keep it.
 - Nothing waits by the clock for company: a batch is what came in one turn of the loop, or while the batches before were
   being acknowledged. Only when those take longer than `LONG` do other partitions go ahead.
-- One batch of a partition is under way at a time, so the partition's records keep their order.
-- The key says the partition, by the hash that other producers of Kafka use; records without a key take turns.
-- A batch fails as a whole, and each of its records is told. One that goes `alone` shares its batch with nobody, so that
-  what is said of the batch is said of the record.
-It does not: try again, or know what a record means.
+- One batch of a partition is under way at a time. One that fails goes again after a pause that grows, before all that
+  came later; other partitions do not wait for it. What is wrong is the topic's trouble until none of its partitions
+  fails any more.
+- A batch that is too large says nothing of its records: they go again one by one, in their order, and the one that is
+  too large by itself fails.
+It does not: know what a record means, or open connections.
 """
 
 import asyncio
-import copy
-from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 from amends.adapters.kafka import driver
+from amends.adapters.kafka.lines import Line, Pending, Sent, Told, TooLarge, Topic, tell
+from amends.adapters.kafka.trouble import Trouble, longer, told
 
 CLOSED = "the connection to Kafka is closed"
 LONG = 0.01
 """Seconds that records wait for what is under way to other partitions."""
 
 
-class Sent(NamedTuple):
-    """A record to write."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
-
-
 class Outgoing:
-    """All that is on its way through one producer."""
+    """All that is on its way to one cluster."""
 
-    def __init__(self, producer: driver.Producer) -> None:
-        self._producer = producer
-        self._partitions: dict[str, int] = {}
-        self._turn = 0
-        self._gathered: dict[driver.Partition, deque[_Batch]] = {}
-        self._under_way: dict[driver.Partition, _Batch] = {}
+    def __init__(self, connected: Callable[[], Awaitable[driver.Producer]], where: str) -> None:
+        """`connected` returns the producer when it is connected, or raises; `where` is for the log."""
+        self._connected = connected
+        self._where = where
+        self._topics: dict[str, Topic] = {}
+        self._ready: dict[Line, None] = {}
+        """The lines that may go, in the order in which they came to that."""
+        self._busy: set[Line] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._looking: dict[str, asyncio.Task[None]] = {}
         self._next: asyncio.Handle | None = None
         self._is_soon = False
-        self._loop = asyncio.get_running_loop()
+        self._is_closed = False
 
-    def knows(self, topic: str) -> bool:
-        """Tell whether the topic's partitions are known: `find` finds them."""
-        return topic in self._partitions
+    def troubles(self, topics: Iterable[str] | None = None) -> Iterable[str]:
+        """Return what keeps records from being written just now: to `topics`, or to any."""
+        found = self._topics.values() if topics is None else map(self._topics.get, topics)
+        return (topic.trouble.text for topic in found if topic is not None and topic.trouble.text)
 
-    async def find(self, topic: str) -> None:
-        """Find out how many partitions a topic has. All who ask meanwhile go on together, in the order of their asking.
+    def put(self, sent: Sent, hears: Told) -> Pending:
+        """Have a record written behind all that were put before; `hears` is called when it is durable, or failed.
 
         Raises:
-            Exception: one of `driver.DRIVER_ERRORS`.
+            ConnectionError: it is closed.
         """
-        looking = self._looking.get(topic)
-        if looking is None:
-            looking = self._looking[topic] = asyncio.create_task(self._look(topic), name="amends-kafka-look")
-            looking.add_done_callback(lambda _done: self._looking.pop(topic, None))
-        await asyncio.shield(looking)
+        if self._is_closed:
+            raise ConnectionError(CLOSED)
+        topic = self._topics.get(sent.topic)
+        if topic is None:
+            trouble = Trouble(f"writing to {sent.topic} at {self._where}")
+            topic = self._topics[sent.topic] = Topic(sent.topic, trouble)
+        pending = Pending(sent, hears)
+        line = topic.add(pending)
+        if line is not None:
+            self._may_go(line)
+        elif not (topic.is_known or topic.is_looked_for):
+            topic.is_looked_for = True
+            self._spawn(self._find(topic))
+        return pending
 
-    async def _look(self, topic: str) -> None:
-        self._partitions[topic] = len(await self._producer.partitions_for(topic))
-
-    def put(self, sent: Sent, *, alone: bool = False) -> "asyncio.Future[None]":
-        """Have a record written to a topic that is known; the future is done when it is durable, or has failed."""
-        count = self._partitions[sent.topic]
-        if sent.key is not None:
-            number = driver.hash_of(sent.key) % count
-        else:
-            self._turn += 1
-            number = self._turn % count
-        place = driver.Partition(sent.topic, number)
-        batches = self._gathered.get(place)
-        if batches is None:
-            batches = self._gathered[place] = deque()
-        written = None if alone or not batches else batches[-1].add(sent)
-        if written is None:
-            batch = _Batch(self._producer.create_batch(), is_alone=alone)
-            batches.append(batch)
-            written = batch.first(sent)
-        if not self._is_soon:
-            self._go_later()
-        return written
-
-    def _go_later(self) -> None:
-        """Send what has gathered: in the next turn when nothing is under way, else when that is done, or takes long."""
-        if not self._under_way:
-            self._is_soon = True
-            if self._next is not None:
-                self._next.cancel()
-            self._next = self._loop.call_soon(self._go)
-        elif self._next is None:
-            self._next = self._loop.call_later(LONG, self._go)
-
-    def _go(self) -> None:
-        self._next, self._is_soon = None, False
-        going: dict[driver.Partition, _Batch] = {}
-        for place, batches in list(self._gathered.items()):
-            if place not in self._under_way:
-                going[place] = self._under_way[place] = batches.popleft()
-                if not batches:
-                    del self._gathered[place]
-        task = asyncio.create_task(self._write(going), name="amends-to-kafka")
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="amends-to-kafka")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _write(self, going: "dict[driver.Partition, _Batch]") -> None:
-        for place, batch in going.items():
+    async def _find(self, topic: Topic) -> None:
+        """Find out how many partitions a topic has, for as long as somebody wants to write there."""
+        pause = 0.0
+        while topic.is_waited_for():
             try:
-                # Topics get more partitions, and are made anew with others.
-                await self._look(place.topic)
-                written = await batch.write(self._producer, place)
-            except asyncio.CancelledError:
-                batch.fail(ConnectionError(CLOSED))
-                raise
+                topic.has(await _count(await self._connected(), topic))
+                break
+            except driver.DRIVER_ERRORS as error:
+                topic.trouble.begins(told(error, about=f"write to {topic.name}"))
+                pause = longer(pause)
+                await asyncio.sleep(pause)
             except Exception as error:  # noqa: BLE001  whatever it is, it concerns those who wait
-                self._ended(place, error)
+                tell(topic.clear(), error)
+        topic.is_looked_for = False
+        for line in topic.place():
+            self._may_go(line)
+
+    # --- what may go ---
+
+    def _may_go(self, line: Line) -> None:
+        if line.may_go:
+            self._ready[line] = None
+            if not self._is_soon:
+                self._go_later()
+
+    def _go_later(self) -> None:
+        """Send what has gathered: in the next turn when nothing is under way, else when that is done, or takes long."""
+        if not self._busy:
+            self._is_soon = True
+            if self._next is not None:
+                self._next.cancel()
+            self._next = asyncio.get_running_loop().call_soon(self._go)
+        elif self._next is None:
+            self._next = asyncio.get_running_loop().call_later(LONG, self._go)
+
+    def _go(self) -> None:
+        self._next, self._is_soon = None, False
+        ready, self._ready = self._ready, {}
+        going: dict[Topic, list[Line]] = {}
+        for line in ready:
+            if line.may_go:
+                line.is_busy = True
+                self._busy.add(line)
+                going.setdefault(line.topic, []).append(line)
+        for topic, lines in going.items():
+            self._spawn(self._write(topic, lines))
+
+    async def _write(self, topic: Topic, lines: Sequence[Line]) -> None:
+        try:
+            producer = await self._connected()
+            # Topics get more partitions, and are made anew with others.
+            is_same = topic.has(await _count(producer, topic))
+        except Exception as error:  # noqa: BLE001  whatever it is, it is told
+            for line in lines:
+                self._failed(line, error)
+            return
+        for line in lines:
+            if is_same:
+                await self._hand_over(producer, line)
             else:
-                written.add_done_callback(partial(self._done, place))
+                self._free(line)
 
-    def _done(self, place: driver.Partition, written: "asyncio.Future[object]") -> None:
-        self._ended(place, ConnectionError(CLOSED) if written.cancelled() else written.exception())
-
-    def _ended(self, place: driver.Partition, error: BaseException | None) -> None:
-        batch = self._under_way.pop(place)
-        if error is None:
-            batch.succeed()
+    async def _hand_over(self, producer: driver.Producer, line: Line) -> None:
+        try:
+            builder = producer.create_batch()
+            line.fill(builder)
+            if not line.going:
+                self._free(line)
+                return
+            builder.close()
+            written = await producer.send_batch(builder, line.topic.name, partition=line.number)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is told
+            self._failed(line, error)
         else:
-            self._partitions.pop(place.topic, None)
-            batch.fail(error)
-        if self._gathered:
+            written.add_done_callback(partial(self._done, line))
+
+    # --- what became of it ---
+
+    def _done(self, line: Line, written: "asyncio.Future[object]") -> None:
+        error = ConnectionError(CLOSED) if written.cancelled() else written.exception()
+        if error is None:
+            line.ends()
+            self._is_well(line)
+            self._free(line)
+        else:
+            self._failed(line, error)
+
+    def _is_well(self, line: Line) -> None:
+        line.pause = 0.0
+        topic = line.topic
+        if topic.trouble.text and not any(each.pause for each in topic.lines.values()):
+            topic.trouble.ends()
+
+    def _failed(self, line: Line, error: BaseException) -> None:
+        if self._is_closed:
+            line.ends(ConnectionError(CLOSED))
+        elif isinstance(error, driver.TOO_LARGE):
+            if len(line.going) > 1:
+                line.part()
+            else:
+                size = sum(len(pending.sent.value or b"") for pending in line.going)
+                line.ends(TooLarge(f"{size} bytes are more than the broker takes"))
+            self._is_well(line)
+        elif isinstance(error, driver.DRIVER_ERRORS):
+            line.topic.trouble.begins(told(error, about=f"write to {line.topic.name}"))
+            line.put_back()
+            line.pause = longer(line.pause)
+            line.resting = asyncio.get_running_loop().call_later(line.pause, self._rested, line)
+        else:
+            line.ends(error)
+        self._free(line)
+
+    def _rested(self, line: Line) -> None:
+        line.resting = None
+        self._may_go(line)
+
+    def _free(self, line: Line) -> None:
+        """Let a line go on, and others that waited for it."""
+        line.is_busy = False
+        self._busy.discard(line)
+        if line.topic.is_being_placed:
+            for placed in line.topic.place():
+                self._may_go(placed)
+        else:
+            self._may_go(line)
+        if self._ready and not self._is_soon:
             self._go_later()
 
+    # --- the end ---
+
     async def close(self) -> None:
-        """Let go of what is not written; who waits for it is told."""
+        """Take nothing more, and let go of what is not under way; who waits for it is told."""
+        self._is_closed = True
         if self._next is not None:
             self._next.cancel()
-        for batches in self._gathered.values():
-            for batch in batches:
-                batch.fail(ConnectionError(CLOSED))
-        self._gathered.clear()
-        tasks = [*self._tasks, *self._looking.values()]
+        self._ready.clear()
+        for topic in self._topics.values():
+            tell(topic.clear(), ConnectionError(CLOSED))
+        tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def end(self) -> None:
+        """Tell those who still wait, when the connection is closed, that it is."""
+        for line in self._busy:
+            line.ends(ConnectionError(CLOSED))
+        self._busy.clear()
 
-class _Batch:
-    """Records that are written together."""
 
-    __slots__ = ("_builder", "_is_alone", "_loop", "_written")
+async def _count(producer: driver.Producer, topic: Topic) -> int:
+    """Return how many partitions a topic has.
 
-    def __init__(self, builder: driver.Builder, *, is_alone: bool) -> None:
-        self._builder = builder
-        self._is_alone = is_alone
-        self._written: list[asyncio.Future[None]] = []
-        self._loop = asyncio.get_running_loop()
-
-    def first(self, sent: Sent) -> "asyncio.Future[None]":
-        """Take the first record, whatever its size."""
-        written = self._add(sent)
-        if written is None:
-            raise AssertionError("an empty batch takes any record")
-        return written
-
-    def add(self, sent: Sent) -> "asyncio.Future[None] | None":
-        """Take one more record; None when there is no room for it."""
-        return None if self._is_alone else self._add(sent)
-
-    def _add(self, sent: Sent) -> "asyncio.Future[None] | None":
-        _topic, key, value, headers = sent
-        if self._builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
-            return None
-        written: asyncio.Future[None] = self._loop.create_future()
-        self._written.append(written)
-        return written
-
-    async def write(self, producer: driver.Producer, place: driver.Partition) -> "asyncio.Future[object]":
-        """Hand all to the producer; the future is done when they are durable."""
-        self._builder.close()
-        return await producer.send_batch(self._builder, place.topic, partition=place.partition)
-
-    def succeed(self) -> None:
-        """Tell each that it is durable."""
-        for written in self._written:
-            if not written.done():
-                written.set_result(None)
-
-    def fail(self, error: BaseException) -> None:
-        """Tell each that it was not written."""
-        for written in self._written:
-            if not written.done():
-                # Each its own: a traceback grows wherever one is raised.
-                written.set_exception(copy.copy(error))
+    Raises:
+        Exception: one of `driver.DRIVER_ERRORS`.
+    """
+    found = await producer.partitions_for(topic.name)
+    if not found:
+        raise driver.NO_TOPIC[0]
+    return len(found)

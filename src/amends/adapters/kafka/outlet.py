@@ -17,7 +17,9 @@ from typing import Final
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.contract import JSON, Headers
-from amends.adapters.kafka.sender import FIRST_PAUSE, LONGEST_PAUSE, KafkaSender, TooLarge, Trouble, told
+from amends.adapters.kafka.lines import TooLarge
+from amends.adapters.kafka.sender import KafkaSender
+from amends.adapters.kafka.trouble import Trouble, longer, told
 from amends.ports.relay import Leaving
 
 TRANSITION_TYPE: Final = "amends.transition"
@@ -84,7 +86,7 @@ class KafkaOutlet:
                     self._partitions = 0
                 except driver.DRIVER_ERRORS as error:
                     self._no_topic.begins(told(error, about=f"make {self._topic}"))
-                    pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                    pause = longer(pause)
                     await asyncio.sleep(pause)
             self._no_topic.ends()
 

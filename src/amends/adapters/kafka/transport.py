@@ -10,18 +10,21 @@ Rules
 It does not: read answers (`intake.py`), retry what was written, or look into payloads.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from amends.adapters.kafka.contract import JSON, command_headers
 from amends.adapters.kafka.formats import Formats, trouble_of_formats
-from amends.adapters.kafka.sender import KafkaSender, TooLarge
+from amends.adapters.kafka.lines import TooLarge
+from amends.adapters.kafka.sender import KafkaSender
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed, Fault, Refused
-from amends.ports.transport import Binding
+from amends.ports.transport import Binding, Told
 from amends.wire.excerpt import excerpt
 
 PAYLOAD_TOO_LARGE = "payload-too-large"
+ACCEPTED = Accepted()
 
 
 def system_now() -> datetime:
@@ -67,7 +70,23 @@ class KafkaTransport:
             now=self._now(),
             formats=self._formats,
         )
-        return Accepted() if failed is None else failed
+        return ACCEPTED if failed is None else failed
+
+    @property
+    def posts(self) -> bool:
+        """Whether a command's record can be made at once: JSON can."""
+        return self._formats is None
+
+    def post(self, command: SendCommand, told: Told) -> Callable[[], None]:
+        """Begin to write `command` once; see the port."""
+        return posted(
+            self._sender,
+            self._topic,
+            command,
+            reply_to=self._reply_to,
+            now=self._now(),
+            told=lambda failed: told(ACCEPTED if failed is None else failed),
+        )
 
     async def close(self) -> None:
         """The sender is closed by whoever made it."""
@@ -89,9 +108,36 @@ async def written(
             value, kind = await formats.outgoing(topic, value)
         headers = command_headers(command, reply_to=reply_to, now=now, content_type=kind)
         await sender.publish(topic, key=command.saga_id.encode(), value=value, headers=headers)
-    except TooLarge as error:
-        return Refused(PAYLOAD_TOO_LARGE, f"{topic}: {error}")
     except Exception as error:  # noqa: BLE001 - the port's rule: whatever happens is an answer
-        fault: Fault = "configuration" if isinstance(error, ValueError) else "transient"
-        return Failed(f"the command cannot be written to {topic}: {excerpt(str(error))}", fault)
+        return _meaning(topic, error)
     return None
+
+
+def posted(
+    sender: KafkaSender,
+    topic: str,
+    command: SendCommand,
+    *,
+    reply_to: str | None,
+    now: datetime,
+    told: Callable[[Answer | None], None],
+) -> Callable[[], None]:
+    """`written` for who does not wait: `told` hears what it would return. Return what gives it up."""
+
+    def hears(error: BaseException | None) -> None:
+        told(None if error is None else _meaning(topic, error))
+
+    try:
+        headers = command_headers(command, reply_to=reply_to, now=now)
+        key, value = command.saga_id.encode(), command.payload
+        return sender.post(topic, key=key, value=value, headers=headers, told=hears).give_up
+    except Exception as error:  # noqa: BLE001 - the port's rule: whatever happens is an answer
+        return asyncio.get_running_loop().call_soon(hears, error).cancel
+
+
+def _meaning(topic: str, error: BaseException) -> Answer:
+    """Return the answer that it comes to when a command cannot be written."""
+    if isinstance(error, TooLarge):
+        return Refused(PAYLOAD_TOO_LARGE, f"{topic}: {error}")
+    fault: Fault = "configuration" if isinstance(error, ValueError) else "transient"
+    return Failed(f"the command cannot be written to {topic}: {excerpt(str(error))}", fault)
