@@ -94,6 +94,7 @@ demo: $(STAMP) ## an order that fails half-way, and how it is undone
 bench: $(STAMP) ## measure the engine (BENCH_ARGS=--short for a quick look)
 	$(BIN)/amends bench $(BENCH_ARGS)
 	$(BIN)/amends bench --requests $(BENCH_ARGS)
+	$(BIN)/amends bench --all-on $(BENCH_ARGS)
 	$(BIN)/python -m bench.on_postgres $(BENCH_ARGS)
 	$(BIN)/python -m bench.on_kafka $(BENCH_ARGS)
 
