@@ -94,6 +94,7 @@ demo: $(STAMP) ## an order that fails half-way, and how it is undone
 bench: $(STAMP) ## measure the engine (BENCH_ARGS=--short for a quick look)
 	$(BIN)/amends bench $(BENCH_ARGS)
 	$(BIN)/amends bench --requests $(BENCH_ARGS)
+	$(BIN)/amends bench --all-on $(BENCH_ARGS)
 	$(BIN)/python -m bench.on_postgres $(BENCH_ARGS)
 	$(BIN)/python -m bench.on_kafka $(BENCH_ARGS)
 
@@ -101,11 +102,16 @@ bench: $(STAMP) ## measure the engine (BENCH_ARGS=--short for a quick look)
 crash: $(STAMP) ## ten minutes of kills and outages (CRASH_ARGS=--short for three, CRASH_ARGS='--minutes 60' for more)
 	$(BIN)/python -m tests.crash $(CRASH_ARGS)
 
+UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet
+
 .PHONY: lock
-lock: $(STAMP) ## pin anew what setup installs (LOCK_ARGS=--upgrade for newer versions)
-	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
-	    --generate-hashes --no-annotate --custom-compile-command "make lock" \
-	    --quiet $(LOCK_ARGS) --output-file $(CONSTRAINTS)
+lock: $(STAMP) ## pin anew what setup and the image install (LOCK_ARGS=--upgrade for newer versions)
+	$(UV_LOCK) pyproject.toml --all-extras --group dev --custom-compile-command "make lock" \
+	    $(LOCK_ARGS) --output-file $(CONSTRAINTS)
+	$(UV_LOCK) pyproject.toml --all-extras --custom-compile-command "make lock: what the image runs with" \
+	    --constraint $(CONSTRAINTS) --output-file requirements/service.txt
+	echo hatchling | $(UV_LOCK) - --custom-compile-command "make lock: what the image's wheel is built with" \
+	    --constraint $(CONSTRAINTS) --output-file requirements/build.txt
 
 .PHONY: clean
 clean: ## remove caches and builds (not .venv: delete that folder to begin anew)

@@ -3,7 +3,7 @@
     python -m bench.on_postgres [--short] [--json]
 
 The server is made by `servers/postgres` and gone afterwards, fsync on; so are pgbench and its limit. `--short` measures
-50 callers alone, happy sagas alone.
+50 callers alone, happy sagas alone. The last table is what traces and metrics cost.
 It does not: judge; only ratios inside one run say something.
 """
 
@@ -24,10 +24,11 @@ def main(arguments: list[str]) -> int:
         folder = Path(scratch, "server")
         try:
             server = postgresql.start(folder)
-            return max(
+            codes = [
                 measured(server, participants, processes, arguments, is_short=is_short)
                 for participants, processes in (SHORT if is_short else WHOLE)
-            )
+            ]
+            return max(*codes, watched(server, arguments))
         finally:
             postgresql.remove(folder)
 
@@ -35,12 +36,21 @@ def main(arguments: list[str]) -> int:
 def measured(
     server: postgresql.Server, participants: str, processes: int, arguments: list[str], *, is_short: bool
 ) -> int:
-    command = [sys.executable, "-m", "amends.delivery.cli.main", "bench", "--store", "postgres"]
-    command += ["--database", server.local_address, "--pgbench", str(Path(server.programs, "pgbench"))]
-    command += ["--participants", participants, "--processes", str(processes), *arguments]
+    command = [*bench(server), "--participants", participants, "--processes", str(processes), *arguments]
     if is_short:
         command += ["--workload", "happy", "--concurrency", "50"]
     return subprocess.run(command, check=False).returncode
+
+
+def watched(server: postgresql.Server, arguments: list[str]) -> int:
+    """Measure what traces and metrics cost."""
+    return subprocess.run([*bench(server), "--all-on", *arguments], check=False).returncode
+
+
+def bench(server: postgresql.Server) -> list[str]:
+    """Return the command that measures on this server."""
+    command = [sys.executable, "-m", "amends.delivery.cli.main", "bench", "--store", "postgres"]
+    return [*command, "--database", server.local_address, "--pgbench", str(Path(server.programs, "pgbench"))]
 
 
 if __name__ == "__main__":

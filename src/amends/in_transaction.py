@@ -4,13 +4,16 @@ Rules: beside `bootstrap`, and like it: an adapter is imported when it is asked 
 It does not: run anything; no orchestrator need be in this process.
 """
 
+import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar, overload
 
 from amends.application.caller import signal_deposit, start_deposit
 from amends.core.codec import Codec
+from amends.core.effect import TraceContext
 from amends.definition import Saga
 from amends.ports import AwaitedConnection, BlockingConnection
+from amends.ports.telemetry import DOING
 
 __all__ = ["signal_in_transaction", "start_in_transaction"]
 
@@ -62,6 +65,7 @@ def start_in_transaction(
     The instance exists if and only if that transaction commits, and begins at once then. No orchestrator need run in
     this process, or at all just then. `schema` and `namespace` are those of the orchestrator that is to run it. Without
     `at_once` it begins within half a second, and the commit does not wait for others that start something.
+    Its trace goes on from the span that is current here, by OpenTelemetry's API, if there is one.
 
     Raises:
         NotInTransaction: the connection commits each statement by itself.
@@ -70,8 +74,22 @@ def start_in_transaction(
     """
     from amends.adapters.caller import leave
 
-    deposit = start_deposit(saga, data, saga_id=saga_id, namespace=namespace, codec=codec, at_once=at_once)
+    deposit = start_deposit(
+        saga, data, saga_id=saga_id, namespace=namespace, codec=codec, at_once=at_once, trace=_doing()
+    )
     return leave(connection, deposit, schema=schema, returning=deposit.saga_id)
+
+
+def _doing() -> TraceContext | None:
+    """Return what is being done here. Where nobody has imported OpenTelemetry there is no span of it."""
+    source = DOING.get()
+    if source is not None:
+        return source()
+    if sys.modules.get("opentelemetry.trace") is None:
+        return None
+    from amends.adapters.otel.doing import current
+
+    return current()
 
 
 @overload

@@ -87,6 +87,31 @@ def test_with_every_saga_traced(tmp_path: Path) -> None:
     assert point["sagas_per_s"] > 0
 
 
+@pytest.mark.parametrize("participants", ["local", "http"])
+def test_all_that_looks_on_beside_the_same_work_without_it(participants: str, tmp_path: Path) -> None:
+    """What the sampler keeps of nothing, and what it keeps of all, each with the target that it has to meet."""
+    arguments = (
+        "--all-on",
+        "--short",
+        "--participants",
+        participants,
+        "--concurrency",
+        "10",
+        "--sagas",
+        "100",
+    )
+    none, every = bench(*arguments, folder=tmp_path)
+    assert (none["kept"], every["kept"]) == (0.0, 1.0)
+    for point in (none, every):
+        assert (point["participants"], point["sagas"], point["turns"]) == (participants, 100, 1)
+        assert point["slower"] == pytest.approx(point["off_sagas_per_s"] / point["on_sagas_per_s"], abs=0.01)
+        assert point["more_cpu"] == pytest.approx(
+            point["on_cpu_us_per_saga"] / point["off_cpu_us_per_saga"], abs=0.01
+        )
+        assert (point["target"], point["stretch"]) == (1.25, 1.1)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("workload", ["happy", "declined"])
 def test_http_participants_beside_a_bare_client(workload: str, tmp_path: Path) -> None:
     """Every saga ends as its workload says, or the measured process fails."""

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from amends.delivery.api.exposition import METRICS
 from amends.settings import examine
@@ -114,7 +116,36 @@ def test_the_images_pins_are_those_of_everybody(name: str) -> None:
     all_pins = dict(PIN.findall((ROOT / "requirements" / "dev.txt").read_text("utf-8")))
     assert ours
     differ = {package for package, version in ours.items() if all_pins.get(package) != version}
-    assert not differ, f"docs/deployment.md says how requirements/{name}.txt is made anew: {differ}"
+    assert not differ, f"make lock makes requirements/{name}.txt anew: {differ}"
+
+
+@pytest.mark.parametrize(
+    ("name", "groups"), [("dev", ["all", "dev"]), ("service", ["all"]), ("build", ["build"])]
+)
+def test_what_is_pinned_is_within_what_is_declared(name: str, groups: list[str]) -> None:
+    """Everything that pyproject asks for, in the version that it asks for: else `make lock` was forgotten."""
+    pins = dict(PIN.findall((ROOT / "requirements" / f"{name}.txt").read_text("utf-8")))
+    asked = [each for group in groups for each in declared()[group]]
+    assert asked
+    wrong = {
+        str(each): pins.get(each.name.lower())
+        for each in asked
+        if each.marker is None and not each.specifier.contains(pins.get(each.name.lower(), "0.dev0"))
+    }
+    assert not wrong, f"make lock makes requirements/{name}.txt anew: {wrong}"
+
+
+def declared() -> dict[str, list[Requirement]]:
+    """What pyproject asks for, by who needs it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    extras = project["project"]["optional-dependencies"].values()
+    asked = {
+        "all": [*project["project"]["dependencies"], *(each for extra in extras for each in extra)],
+        "dev": project["dependency-groups"]["dev"],
+        "build": project["build-system"]["requires"],
+    }
+    made = {group: [Requirement(each) for each in texts] for group, texts in asked.items()}
+    return {group: [each for each in all_ if each.name != "amends"] for group, all_ in made.items()}
 
 
 def test_the_image_has_the_drivers_of_every_extra() -> None:

@@ -20,7 +20,7 @@ from amends.export.asyncapi import Wire, document
 from amends.export.contract import CONTRACT
 from amends.export.schemas import Schemas, joined, with_fields
 from amends.ports import Leaving, StreamKey
-from amends.wire.topics import StartTopic, StepTopics, TopicBindings, WayTopics
+from amends.wire.topics import Serialization, StartTopic, StepTopics, TopicBindings, WayTopics
 from examples.booking.messages import BookedProduct, BookingCreated, ProductReserved, RequestStock
 from examples.booking.saga import BOOKING
 from examples.order.saga import ORDER
@@ -192,6 +192,55 @@ def test_both_styles_starts_and_transitions_make_a_valid_document() -> None:
         "messages": [{"$ref": "#/channels/gone/messages/orders.cancel.undo.succeeded"}],
     }
     assert "receive.transitions" not in operations
+
+
+def test_topics_that_carry_avro_say_so_with_the_subject_of_their_schema() -> None:
+    """Those that all others are not like too; transitions are JSON whatever the others are."""
+    carried: dict[str, Serialization] = {"replies": "json", "gone": "json"}
+    wire = dataclasses.replace(
+        WIRE,
+        bindings=dataclasses.replace(BINDINGS, serialization=carried),
+        serialization="avro",
+        registry="http://registry:8081",
+    )
+    made = document([DISPATCH], wire)
+    assert complaints(encoded(made)) == []
+    is_avro = BINDINGS.incoming() | BINDINGS.outgoing() - {"gone"}
+    for topic, channel in made["channels"].items():
+        kinds = {made["components"]["messages"][name]["contentType"] for name in channel["messages"]}
+        if topic in is_avro - {"gone"}:
+            assert kinds <= {"application/avro"}
+            assert f"{topic}-value" in channel["description"]
+        else:
+            assert kinds == {"application/json"}
+            assert "description" not in channel
+    pack = made["components"]["messages"]["packers.pack.do"]
+    assert pack["bindings"]["kafka"]["schemaIdPayloadEncoding"] == "confluent"
+    assert pack["bindings"]["kafka"]["schemaLookupStrategy"] == "TopicNameStrategy"
+    headers = made["components"]["schemas"]["amends-command-headers"]["properties"]
+    assert fits("application/avro", headers["content-type"], made)
+    (server,) = made["servers"].values()
+    assert server["bindings"]["kafka"]["schemaRegistryUrl"] == "http://registry:8081"
+
+
+def test_what_is_said_on_two_topics_says_of_each_what_it_carries() -> None:
+    step = StepTopics(step="pack", saga_id="order", do=WayTopics(topic="pack", succeeded=("one", "two")))
+    bindings = TopicBindings(events={"packers": (step,)}, serialization={"two": "avro"})
+    made = document([DISPATCH], Wire(bindings=bindings))
+    assert complaints(encoded(made)) == []
+    kinds = {
+        topic: [
+            made["components"]["messages"][name]["contentType"]
+            for name in made["channels"][topic]["messages"]
+        ]
+        for topic in ("one", "two")
+    }
+    assert kinds == {"one": ["application/json"], "two": ["application/avro"]}
+
+
+def test_bindings_that_say_what_a_topic_carries_that_is_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="elsewhere"):
+        document([DISPATCH], Wire(bindings=TopicBindings(serialization={"elsewhere": "avro"})))
 
 
 def test_payloads_are_what_the_functions_say() -> None:

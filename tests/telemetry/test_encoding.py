@@ -8,7 +8,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from amends.adapters.otel.encoding import Encoder
-from amends.ports.telemetry import Link, Note, Span, SpanForm
+from amends.ports.telemetry import Link, Note, Span, SpanForm, SpanSubject
 
 TEXT = st.text(max_size=300)
 INSTANT = st.integers(0, (1 << 64) - 1)
@@ -30,6 +30,7 @@ SPANS = st.builds(
     state=TEXT,
     began=INSTANT,
     ended=INSTANT,
+    about=st.none() | st.builds(SpanSubject, ATTRIBUTES),
     attributes=ATTRIBUTES,
     failure=st.none() | TEXT,
     links=st.lists(st.builds(Link, trace=TRACE, span=SPAN), max_size=3).map(tuple),
@@ -57,6 +58,8 @@ def meant(attributes: tuple[tuple[str, str | int], ...]) -> list[tuple[str, obje
 @given(spans=st.lists(SPANS, max_size=5), resource=st.dictionaries(st.text(min_size=1), TEXT, max_size=3))
 def test_what_is_written_is_read_the_same(spans: list[Span], resource: dict[str, str]) -> None:
     encoder = Encoder(resource, scope="amends", version="1")
+    # Twice, because what is the same in several spans is written once.
+    spans = [*spans, *spans]
     request = ExportTraceServiceRequest.FromString(encoder.body(map(encoder.span, spans)))
     (whole,) = request.resource_spans
     (scope,) = whole.scope_spans
@@ -69,7 +72,8 @@ def test_what_is_written_is_read_the_same(spans: list[Span], resource: dict[str,
         assert (read.start_time_unix_nano, read.end_time_unix_nano) == (span.began, span.ended)
         assert read.trace_state == as_text(span.state)
         assert sorted(told(read.attributes), key=str) == sorted(
-            meant((*span.form.attributes, *span.attributes)), key=str
+            meant((*span.form.attributes, *(span.about.attributes if span.about else ()), *span.attributes)),
+            key=str,
         )
         assert (read.status.code == Status.STATUS_CODE_ERROR) == (span.failure is not None)
         assert read.status.message == as_text(span.failure or "")

@@ -15,6 +15,7 @@ from amends.application.errors import DataUnfit, NotEncodable
 from amends.application.orchestrator import SystemClock, namespace_checked
 from amends.application.saga_id import SagaIds, checked
 from amends.core.codec import Codec, JsonCodec, Unreadable
+from amends.core.effect import TraceContext
 from amends.core.plan import Plan, compile_saga
 from amends.definition import Saga
 from amends.ports import Deposit
@@ -34,6 +35,8 @@ class StartBody(msgspec.Struct, frozen=True):
     saga: str
     version: int | None
     data: msgspec.Raw
+    trace: TraceContext | msgspec.UnsetType = msgspec.UNSET
+    """What the application was doing; absent when it had no trace."""
 
 
 class SignalBody(msgspec.Struct, frozen=True):
@@ -45,9 +48,16 @@ class SignalBody(msgspec.Struct, frozen=True):
 
 
 def start_deposit(
-    saga: Saga[D], data: D, *, saga_id: str | None, namespace: str, codec: Codec | None, at_once: bool
+    saga: Saga[D],
+    data: D,
+    *,
+    saga_id: str | None,
+    namespace: str,
+    codec: Codec | None,
+    at_once: bool,
+    trace: TraceContext | None = None,
 ) -> Deposit:
-    """Return a start of `saga` with `data`; without `saga_id` an id is made.
+    """Return a start of `saga` with `data`, whose trace goes on; without `saga_id` an id is made.
 
     Raises:
         DefinitionError: the definition breaks a rule.
@@ -61,7 +71,7 @@ def start_deposit(
         read(document)
     except Unreadable as error:
         raise DataUnfit("unreadable", f"the data do not fit saga {saga.name!r}: {error}") from error
-    body = StartBody(saga.name, saga.version, msgspec.Raw(document))
+    body = StartBody(saga.name, saga.version, msgspec.Raw(document), trace or msgspec.UNSET)
     made = _IDS.make() if saga_id is None else checked(saga_id)
     return Deposit(namespace_checked(namespace), made, "start", msgspec.json.encode(body), at_once)
 

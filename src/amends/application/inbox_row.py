@@ -23,6 +23,7 @@ from amends.core.codec import Unreadable
 from amends.core.effect import Direction, TraceContext
 from amends.core.outcome import Answer, Failed, Fault, Refused, Succeeded, Unconfirmed
 from amends.ports import Handled, InboxRow
+from amends.wire import trace_parent
 
 Canonical: TypeAlias = Callable[[object], bytes]
 """Writes a saga's data as `start` would."""
@@ -132,7 +133,7 @@ def _ask_of(row: InboxRow, registry: Registry, canonical: Canonical) -> Ask:
             except Unreadable as error:
                 text = f"the data do not fit saga {start.saga!r}: {error}"
                 raise errors.DataUnfit("unreadable", text) from error
-            return Ask(t.Start(data, start.trace), wanted=plan, number=row.number)
+            return Ask(t.Start(data, _trace(start.trace)), wanted=plan, number=row.number)
         case "signal":
             signal = msgspec.json.decode(row.body, type=SignalRow)
             trigger: t.Trigger = t.Signal(signal.signal, bytes(signal.content), signal.signal_id)
@@ -146,6 +147,13 @@ def _ask_of(row: InboxRow, registry: Registry, canonical: Canonical) -> Ask:
             return Ask(_act(kind, act), expected=act.expected, number=row.number)
         case kind:
             raise BadRow(f"there is no kind {kind[:40]!r}")
+
+
+def _trace(given: TraceContext | None) -> TraceContext | None:
+    """Return what can be the trace of a starter: an application writes its rows itself."""
+    if given is None or trace_parent.read(given.parent) is None:
+        return None
+    return TraceContext(given.parent, trace_parent.state_of(given.state))
 
 
 def _act(kind: str, act: ActRow) -> t.Trigger:

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -25,7 +25,7 @@ from amends.application.follower import Followed
 from amends.application.history import events_in
 from amends.core import event as e
 from amends.core.effect import Direction
-from amends.ports import EventStore, StreamKey
+from amends.ports import EventStore, StreamKey, Transition
 
 STEP_SECONDS: Final = (
     0.005,
@@ -49,6 +49,9 @@ BATCH_SIZES: Final = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000
 MOST_REMEMBERED: Final = 100_000
 A_STRETCH: Final = 50
 """Transitions that are decoded before the loop may go on with something else."""
+
+Named: TypeAlias = tuple[str, tuple[e.AnyEvent, ...]]
+"""The name of a saga, and events of one of its instances."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -166,33 +169,49 @@ class Meter:
     async def take(self, piece: Sequence[Followed]) -> None:
         """Count `piece`."""
         # First all that can fail or takes long, so that nothing is counted twice when the piece comes again.
-        readable: list[tuple[Followed, str]] = []
+        readable: list[tuple[Transition, str, tuple[e.AnyEvent, ...]]] = []
         for number, followed in enumerate(piece, start=1):
-            saga = await self._saga_of(followed)
-            if saga is not None:
-                readable.append((followed, saga))
+            found = self._known(followed) or await self._saga_of(followed)
+            if found is not None:
+                readable.append((followed.transition, *found))
             if number % A_STRETCH == 0:
                 await asyncio.sleep(0)
-        for followed, saga in readable:
-            transition = followed.transition
-            for event in followed.events:
-                count = self._count.get(type(event))
+        counts = self._count.get
+        for transition, saga, events in readable:
+            for event in events:
+                count = counts(type(event))
                 if count is not None:
                     count(transition.key, saga, event, transition.recorded_at)
 
-    async def _saga_of(self, followed: Followed) -> str | None:
-        """Return the saga's name; None when the transition cannot be read (the projector reports it)."""
+    def _known(self, followed: Followed) -> "Named | None":
+        """Return what is counted of a transition without a look at its stream, as most are."""
+        try:
+            events = followed.events
+        except AmendsError:
+            return None
+        key, first = followed.transition.key, events[0]
+        saga = self._names.get(key)
+        if saga is None:
+            if type(first) is not e.SagaStarted:
+                return None
+            saga = first.saga
+            self._remember(self._names, key, saga)
+        return saga, events
+
+    async def _saga_of(self, followed: Followed) -> "Named | None":
+        """Return the same by such a look; None when the transition cannot be read (the projector reports it)."""
         key = followed.transition.key
         try:
             events = followed.events
-            if key not in self._names:
-                if followed.transition.position > 1:
-                    events = events_in((await self._store.read(key, limit=1))[0])
-                first = events[0]
-                self._remember(self._names, key, first.saga if isinstance(first, e.SagaStarted) else "")
+            beginning = events
+            if followed.transition.position > 1:
+                beginning = events_in((await self._store.read(key, limit=1))[0])
         except AmendsError:
             return None
-        return self._names[key]
+        first = beginning[0]
+        saga = first.saga if isinstance(first, e.SagaStarted) else ""
+        self._remember(self._names, key, saga)
+        return saga, events
 
     def _remember(self, known: dict[K, V], key: K, value: V) -> None:
         known[key] = value
@@ -215,11 +234,14 @@ class Meter:
         self._counts(saga).stuck += 1
 
     def _issue(self, key: StreamKey, saga: str, event: e.CommandIssued, at: datetime) -> None:
-        self.attempts[AttemptKey(saga, _name(event.step), event.direction)] += 1
+        self._attempt(key, saga, event, at)
         self._remember(self._issued, (key, event.step, event.direction), at)
 
-    def _attempt(self, _key: StreamKey, saga: str, event: e.AttemptStarted, _at: datetime) -> None:
-        self.attempts[AttemptKey(saga, _name(event.step), event.direction)] += 1
+    def _attempt(
+        self, _key: StreamKey, saga: str, event: e.CommandIssued | e.AttemptStarted, _at: datetime
+    ) -> None:
+        step = event.step if "[" not in event.step else _name(event.step)
+        self.attempts[AttemptKey(saga, step, event.direction)] += 1
 
     def _fault(self, _key: StreamKey, saga: str, event: e.AttemptFailed, _at: datetime) -> None:
         self.faults[saga, _name(event.step), event.fault] += 1

@@ -7,8 +7,9 @@ It does not: know instances.
 
 import re
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
+from amends.application.trace_ids import attempt_mask
 from amends.core import event as e
 from amends.core.effect import Direction
 from amends.ports.telemetry import Attributes, SpanForm
@@ -41,19 +42,31 @@ outcome (`succeeded`, `refused`, `unconfirmed` or `failed`). A plain tuple, beca
 """
 _NAMES: Final = ("saga", "step", "direction", "round", "attempt", "participant", "outcome")
 
-_ATTEMPTS: Final[dict[AttemptWords, tuple[SpanForm, Attributes]]] = {}
+
+class AttemptForm(NamedTuple):
+    """How the spans of attempts are told that have the same words."""
+
+    form: SpanForm
+    named: Attributes
+    """What they say besides: the item's path."""
+    mask: int
+    """What tells their ids from that of their instance."""
 
 
-def attempt_form(words: AttemptWords) -> tuple[SpanForm, Attributes]:
-    """Return the form of an attempt's span, and what it says besides."""
+_ATTEMPTS: Final[dict[AttemptWords, AttemptForm]] = {}
+
+
+def attempt_form(words: AttemptWords) -> AttemptForm:
+    """Return how an attempt's span is told."""
     found = _ATTEMPTS.get(words)
     if found is not None:
         return found
-    saga, step, direction = words[:3]
+    saga, step, direction, round_, attempt = words[:5]
+    mask = attempt_mask(step, direction, round_, attempt)
     if "[" in step:
         # An item's key is its own: its form is that of all items.
-        form, _none = attempt_form((saga, _KEYS.sub("", step), *words[2:]))
-        return form, (("amends.item", step),)
+        form = attempt_form((saga, _KEYS.sub("", step), *words[2:])).form
+        return AttemptForm(form, (("amends.item", step),), mask)
     values: tuple[str | int, ...] = words
     named: Attributes = tuple(
         (f"amends.{name}", value) for name, value in zip(_NAMES, values, strict=True) if value != ""
@@ -61,7 +74,7 @@ def attempt_form(words: AttemptWords) -> tuple[SpanForm, Attributes]:
     name = step if direction == "do" else f"{step} undo"
     if len(_ATTEMPTS) >= MOST_FORMS:
         _ATTEMPTS.clear()
-    made = _ATTEMPTS[words] = SpanForm(name, "client", named), ()
+    made = _ATTEMPTS[words] = AttemptForm(SpanForm(name, "client", named), (), mask)
     return made
 
 

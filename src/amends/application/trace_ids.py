@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 from amends.core.effect import Direction, TraceContext
 from amends.ports import StreamKey
-from amends.ports.telemetry import Attributes
+from amends.ports.telemetry import Attributes, SpanSubject
 from amends.wire import trace_parent
 from amends.wire.trace_parent import TraceParent
 
@@ -20,6 +20,8 @@ TRACE = 16
 SPAN = 8
 MOST_MASKS = 4_096
 _LARGEST = (1 << 64) - 1
+_IDENTITY = blake2b(digest_size=TRACE + SPAN, person=b"amends.saga")
+"""Begun once: a copy takes half of what a beginning does."""
 
 
 class SagaTrace:
@@ -42,7 +44,9 @@ class SagaTrace:
     def __init__(self, key: StreamKey, stored: TraceContext | None, *, ratio: float) -> None:
         """`stored`: what its starter was doing; `ratio`: which share is kept of those that nobody decided about."""
         identity = f"{key.namespace}/{key.saga_id}".encode(errors="surrogatepass")
-        digest = blake2b(identity, digest_size=TRACE + SPAN, person=b"amends.saga").digest()
+        hashed = _IDENTITY.copy()
+        hashed.update(identity)
+        digest = hashed.digest()
         given = None if stored is None else trace_parent.read(stored.parent)
         if stored is None or given is None:
             self.trace, self.parent, self.state = digest[:TRACE], b"", ""
@@ -53,19 +57,25 @@ class SagaTrace:
         self.id = digest[TRACE:]
         self.number = int.from_bytes(self.id)
         self.key = key
-        self.about: Attributes = (("amends.saga_id", key.saga_id),)
-        """What all its spans say."""
+        attributes: Attributes = (("amends.saga_id", key.saga_id),)
         if key.namespace != "default":
-            self.about = (*self.about, ("amends.namespace", key.namespace))
+            attributes = (*attributes, ("amends.namespace", key.namespace))
+        self.about = SpanSubject(attributes)
+        """What all its spans say."""
         self.began = 0
         """Nanoseconds; 0: not known here."""
         self.sent: dict[str, int] = {}
         """When the attempts in flight were ordered, by the step's path."""
-        self.notes: list[tuple[str, str, int]] = []
+        self.notes: list[tuple[str, str, int]] | None = None
+        """What happened that has no span of its own: name, path, nanoseconds. Most have none."""
 
     def attempt(self, step: str, direction: Direction, round_: int, attempt: int) -> bytes:
         """Return the id of an attempt's span."""
-        return (self.number ^ _mask(step, direction, round_, attempt)).to_bytes(SPAN)
+        return self.masked(attempt_mask(step, direction, round_, attempt))
+
+    def masked(self, mask: int) -> bytes:
+        """Return the id of the span of the attempt that has this mask."""
+        return (self.number ^ mask).to_bytes(SPAN)
 
     def context(self, span: bytes) -> TraceContext:
         """Return what to tell whoever works below `span`."""
@@ -74,7 +84,7 @@ class SagaTrace:
 
 
 @lru_cache(maxsize=MOST_MASKS)
-def _mask(step: str, direction: Direction, round_: int, attempt: int) -> int:
+def attempt_mask(step: str, direction: Direction, round_: int, attempt: int) -> int:
     """Return what tells the attempt's span from its instance's: the same for all instances, so it is kept."""
     name = f"{step}/{direction}/{round_}#{attempt}".encode(errors="surrogatepass")
     return int.from_bytes(blake2b(name, digest_size=SPAN, person=b"amends.attempt").digest()) or 1

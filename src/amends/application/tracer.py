@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -48,6 +48,8 @@ LAST: Final = 1.0
 """Seconds that the last looks into the store may take."""
 SOON: Final = 0.02
 """Seconds after which fewer are."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Finish: TypeAlias = Callable[[Sequence[Transition]], None]
 
@@ -170,7 +172,7 @@ class Tracer:
         step = before.nodes.get(event.step)
         if not isinstance(step, StepState) or step.phase not in IN_FLIGHT or event.late:
             # The attempt that it answers had been given up, and has its span.
-            saga.notes.append(("LateReply", event.step, at))
+            _note(saga, ("LateReply", event.step), at)
             return
         words = (
             before.saga,
@@ -196,19 +198,19 @@ class Tracer:
     def _attempt_ended(
         self, saga: SagaTrace, words: AttemptWords, own: Attributes, failure: str | None, at: int
     ) -> None:
-        form, named = attempt_form(words)
-        _saga, step, direction, round_, attempt, _participant, _outcome = words
-        began = saga.sent.pop(step, 0)
+        form, named, mask = attempt_form(words)
+        began = saga.sent.pop(words[1], 0)
         span = Span(
-            form=form,
-            trace=saga.trace,
-            id=saga.attempt(step, direction, round_, attempt),
-            parent=saga.id,
-            state=saga.state,
-            began=began or at,
-            ended=at,
-            attributes=(*saga.about, *named, *own) if named or own else saga.about,
-            failure=failure,
+            form,
+            saga.trace,
+            saga.masked(mask),
+            began or at,
+            at,
+            saga.id,
+            saga.about,
+            (*named, *own) if named or own else (),
+            saga.state,
+            failure,
         )
         if began:
             self.sink.emit(span)
@@ -221,19 +223,20 @@ class Tracer:
     def _saga_ended(self, saga: SagaTrace, key: StreamKey, before: State, after: State, at: int) -> None:
         reopened = before.reopened or after.reopened
         span = Span(
-            form=saga_form(after.saga, after.version, after.final, is_reopened=bool(reopened)),
-            trace=saga.trace,
-            id=reopened_id(key, after.position) if reopened else saga.id,
-            parent=saga.id if reopened else saga.parent,
-            state=saga.state,
-            began=saga.began or at,
-            ended=at,
-            attributes=saga.about,
-            failure="abandoned" if after.final == "abandoned" else None,
-            notes=_notes(saga.notes),
+            saga_form(after.saga, after.version, after.final, is_reopened=bool(reopened)),
+            saga.trace,
+            reopened_id(key, after.position) if reopened else saga.id,
+            saga.began or at,
+            at,
+            saga.id if reopened else saga.parent,
+            saga.about,
+            (),
+            saga.state,
+            "abandoned" if after.final == "abandoned" else None,
+            notes=_notes(saga.notes) if saga.notes else (),
         )
         # What may follow after the end begins anew.
-        saga.notes, known, saga.began = [], saga.began, 0
+        saga.notes, known, saga.began = None, saga.began, 0
         if known or reopened:
             self.sink.emit(span)
         else:
@@ -289,13 +292,20 @@ class Tracer:
 
 def nanoseconds(at: datetime) -> int:
     """Return an aware instant as nanoseconds since 1970."""
-    # Microseconds since 1970 are exact in a float until the year 2255.
-    return round(at.timestamp() * 1_000_000) * 1_000
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
 
 
 def _noted(saga: SagaTrace, _before: State, event: e.AnyEvent, at: int) -> None:
     note = note_of(event)
-    if note is not None and len(saga.notes) < MOST_NOTES:
+    if note is not None:
+        _note(saga, note, at)
+
+
+def _note(saga: SagaTrace, note: tuple[str, str], at: int) -> None:
+    if saga.notes is None:
+        saga.notes = []
+    if len(saga.notes) < MOST_NOTES:
         saga.notes.append((*note, at))
 
 

@@ -10,6 +10,8 @@ Rules
   that of the transitions, where there is one. A message is named after its binding, step and direction.
 - A reply's type is read from the annotation of the do or undo; a payload's as well, where it is said
   (``Annotated[Command[Reply], Payload]``). What is not said may be anything.
+- Where a topic carries Avro its messages are `application/avro`, and its channel names the subject whose schema they
+  are written by; their payload is described as the JSON document that sagas and participants see.
 - `docs/kafka.md` has the contract in words; a test holds the headers here against what is written to topics.
 It does not: know brokers, or what goes over HTTP.
 """
@@ -26,12 +28,22 @@ from amends.definition import Saga
 from amends.definition.annotations import field_type, payload_type, reply_type
 from amends.export.contract import CONTRACT, KEY
 from amends.export.schemas import UNKNOWN, Schema, Schemas, joined, with_fields
-from amends.wire.topics import StartTopic, StepTopics, TopicBindings
+from amends.wire.topics import Serialization, StartTopic, StepTopics, TopicBindings
 
 VERSION: Final = "3.0.0"
 IDENTITY: Final[Schema] = {"type": ["string", "integer"], "minLength": 1, "maxLength": 200}
 ITEM_KEY: Final[Schema] = {"description": "The key of the item."}
 TEXT: Final[Schema] = {"type": "string"}
+JSON: Final = "application/json"
+AVRO: Final = "application/avro"
+JSON_BINDING: Final[Mapping[str, str]] = {}
+AVRO_BINDING: Final[Mapping[str, str]] = {
+    "schemaIdLocation": "payload",
+    "schemaIdPayloadEncoding": "confluent",
+    "schemaLookupStrategy": "TopicNameStrategy",
+}
+"""How an Avro value says its schema, and which subject of the registry has it."""
+BINDING_VERSION: Final = "0.5.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +57,19 @@ class Wire:
     servers: tuple[str, ...] = ()
     """``HOST:PORT`` of the brokers; they may be left out."""
     is_encrypted: bool = False
+    serialization: Serialization = "json"
+    """What topics carry of which the bindings do not say it."""
+    registry: str | None = None
+    """The URL of the registry of schemas."""
+
+    @property
+    def avro(self) -> frozenset[str]:
+        """The topics whose values are Avro.
+
+        Raises:
+            ValueError: the bindings say it of a topic that nobody reads or writes.
+        """
+        return self.bindings.carrying("avro", replies=self.replies, others=self.serialization)
 
 
 class _Way(NamedTuple):
@@ -73,6 +98,7 @@ def document(sagas: "Sequence[Saga[Any]]", wire: Wire) -> dict[str, Any]:
 
     Raises:
         DefinitionError: a definition breaks a rule.
+        ValueError: the bindings say what a topic carries that nobody reads or writes.
     """
     plans = [compile_saga(saga) for saga in sagas]
     ways = [way for plan in plans for way in _ways(plan, wire.bindings)]
@@ -82,7 +108,7 @@ def document(sagas: "Sequence[Saga[Any]]", wire: Wire) -> dict[str, Any]:
         for kinds in (*((way.payload, way.reply) for way in ways), *(kinds for _start, kinds in starts))
         for kind in kinds
     )
-    made = _Document(schemas)
+    made = _Document(schemas, wire.avro)
     for binding, topic in wire.bindings.native.items():
         made.native(topic, wire.replies, [way for way in ways if way.binding == binding])
     for binding, steps in wire.bindings.events.items():
@@ -100,8 +126,9 @@ def document(sagas: "Sequence[Saga[Any]]", wire: Wire) -> dict[str, Any]:
 class _Document:
     """Channels and messages, as they come."""
 
-    def __init__(self, schemas: Schemas) -> None:
+    def __init__(self, schemas: Schemas, avro: frozenset[str]) -> None:
         self._schemas = schemas
+        self._avro = avro
         self._channels: dict[str, _Channel] = {}
         self._messages: dict[str, dict[str, Any]] = {}
         self._answered_on: dict[str, str] = {}
@@ -180,7 +207,10 @@ class _Document:
     def parts(self) -> dict[str, Any]:
         """Return what of the document goes over topics."""
         return {
-            "channels": {topic: _channel(topic, each) for topic, each in sorted(self._channels.items())},
+            "channels": {
+                topic: _channel(topic, each, is_avro=topic in self._avro)
+                for topic, each in sorted(self._channels.items())
+            },
             "operations": {
                 name: operation
                 for topic, each in sorted(self._channels.items())
@@ -234,15 +264,20 @@ class _Document:
         correlation: str,
         is_sent: bool = False,
     ) -> None:
+        content, binding = (AVRO, AVRO_BINDING) if topic in self._avro else (JSON, JSON_BINDING)
+        known = self._messages.get(name)
+        if known is not None and known["contentType"] != content:
+            # The same is said on two topics, and each writes it otherwise.
+            name = f"{name}-{content.rpartition('/')[2]}"
         self._channels.setdefault(topic, _Channel()).add(name, is_sent=is_sent)
         self._messages[name] = {
             "name": name,
             "summary": summary,
-            "contentType": "application/json",
+            "contentType": content,
             "correlationId": {"location": correlation},
             "headers": _own(headers),
             "payload": payload if payload != UNKNOWN else {"description": "Any JSON document."},
-            "bindings": {"kafka": {"key": KEY, "bindingVersion": "0.5.0"}},
+            "bindings": {"kafka": {"key": KEY, **binding, "bindingVersion": BINDING_VERSION}},
         }
 
 
@@ -303,16 +338,21 @@ def _info(sagas: "Sequence[Saga[Any]]") -> dict[str, str]:
 
 def _servers(wire: Wire) -> dict[str, Any]:
     protocol = "kafka-secure" if wire.is_encrypted else "kafka"
+    registry: dict[str, Any] = {}
+    if wire.registry is not None and wire.avro:
+        where = {"schemaRegistryUrl": wire.registry, "schemaRegistryVendor": "confluent"}
+        registry = {"bindings": {"kafka": {**where, "bindingVersion": BINDING_VERSION}}}
     servers = {
-        f"broker-{number}": {"host": host, "protocol": protocol}
+        f"broker-{number}": {"host": host, "protocol": protocol, **registry}
         for number, host in enumerate(wire.servers, start=1)
     }
     return {"servers": servers} if servers else {}
 
 
-def _channel(topic: str, channel: _Channel) -> dict[str, Any]:
+def _channel(topic: str, channel: _Channel, *, is_avro: bool) -> dict[str, Any]:
     names = [*channel.sent, *(each for each in channel.received if each not in channel.sent)]
-    return {"address": topic, "messages": {name: _ref("components/messages", name) for name in names}}
+    said = {"description": f"Values are Avro, by the schema of the subject {topic}-value."} if is_avro else {}
+    return {"address": topic, **said, "messages": {name: _ref("components/messages", name) for name in names}}
 
 
 def _in(topic: str, messages: Iterable[str]) -> list[dict[str, str]]:

@@ -15,6 +15,8 @@ COUNT: Final[Schema] = {"type": "string", "pattern": "^[1-9][0-9]*$"}
 DIRECTION: Final[Schema] = {"type": "string", "enum": ["do", "undo"]}
 OWN_SOURCE: Final[Schema] = {"type": "string", "pattern": "^/amends/"}
 JSON: Final[Schema] = {"type": "string", "const": "application/json"}
+WRITTEN: Final[Schema] = {"type": "string", "enum": ["application/json", "application/avro"]}
+"""Of what can be either: a message's `contentType` says which it is."""
 KEY: Final[Schema] = {"type": "string", "description": "The saga id, UTF-8."}
 
 EVENT_NAMES: Final = [each.__name__ for each in AnyEvent.__args__]
@@ -49,7 +51,7 @@ _COMMAND: Final = _headers(
         "ce_amendsdirection": DIRECTION,
         "ce_amendsround": COUNT,
         "ce_amendsattempt": COUNT,
-        "content-type": JSON,
+        "content-type": WRITTEN,
     },
     optional={"ce_amendsreplyto": {"type": "string", "description": "The topic for the reply."}, **_TRACE},
 )
@@ -136,7 +138,7 @@ def _reply(outcome: str) -> Schema:
             "ce_amendsdirection": DIRECTION,
             "ce_amendsround": COUNT,
             "ce_amendsoutcome": _only(outcome),
-            "content-type": JSON,
+            "content-type": WRITTEN,
         },
         optional={"ce_amendsattempt": COUNT, **_TRACE},
     )

@@ -27,6 +27,18 @@ class SpanForm(msgspec.Struct, frozen=True, eq=False, gc=False):
     attributes: Attributes = ()
 
 
+class SpanSubject:
+    """What several spans are about: attributes that they share, and room for what a sink makes of these."""
+
+    __slots__ = ("attributes", "written")
+
+    def __init__(self, attributes: Attributes) -> None:
+        """Share `attributes`."""
+        self.attributes = attributes
+        self.written: bytes | None = None
+        """Of the sink that they go to; nobody else's."""
+
+
 class Link(msgspec.Struct, frozen=True, gc=False):
     """Another span that this one has to do with."""
 
@@ -42,7 +54,7 @@ class Note(msgspec.Struct, frozen=True, gc=False):
     attributes: Attributes = ()
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Span(msgspec.Struct, frozen=True, gc=False):
     """One finished span. Instants are nanoseconds since 1970 (UTC)."""
 
     form: SpanForm
@@ -50,14 +62,16 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """16 bytes."""
     id: bytes
     """8 bytes."""
-    parent: bytes = b""
-    """8 bytes; empty at the root of a trace."""
-    state: str = ""
-    """The trace's `tracestate`."""
     began: int
     ended: int
+    parent: bytes = b""
+    """8 bytes; empty at the root of a trace."""
+    about: SpanSubject | None = None
+    """What it shares with others that are about the same."""
     attributes: Attributes = ()
-    """Its own, besides those of its form."""
+    """Its own, besides those of its form and its subject."""
+    state: str = ""
+    """The trace's `tracestate`."""
     failure: str | None = None
     """Why it did not succeed."""
     links: tuple[Link, ...] = ()

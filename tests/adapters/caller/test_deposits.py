@@ -10,6 +10,8 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 import psycopg
 import pytest
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from psycopg.raw_cursor import RawCursor
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -65,6 +67,19 @@ async def test_a_commit_leaves_the_change_and_the_start(business: Business, flav
         "version": 1,
         "data": {"sku": "sku-1", "amount": 10, "payment": ""},
     }
+
+
+async def test_a_start_goes_on_in_the_trace_of_the_application(business: Business, flavour: Flavour) -> None:
+    """Where its own span is current; what it does outside of any leaves none."""
+    span = SpanContext(7, 8, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    async with flavour(business.url) as application:
+        with trace.use_span(NonRecordingSpan(span)):
+            await business.place(application, "within")
+        await business.place(application, "outside")
+        await application.commit()
+    bodies = {row["saga_id"]: row["body"] for row in business.inbox()}
+    assert bodies["within"]["trace"] == {"parent": f"00-{7:032x}-{8:016x}-01"}
+    assert "trace" not in bodies["outside"]
 
 
 async def test_a_rollback_leaves_nothing(business: Business, flavour: Flavour) -> None:

@@ -10,10 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import psycopg
 import pytest
 
 from amends import NotRunning, Orchestrator, Saga, SagaUnknown, postgres, signal_in_transaction
+from amends.adapters.caller.statements import parameters, put_in_inbox_percent
 from amends.application import receiver
+from amends.ports import Deposit, StreamKey
+from amends.wire import trace_parent
 from tests.adapters.caller.business import Business
 from tests.adapters.caller.flavours import FLAVOURS, Flavour, on_psycopg, settled
 from tests.application.shop import APPROVED, FULFIL, SAGAS, Order, Shop, Word
@@ -310,3 +315,21 @@ async def test_a_start_and_its_signal_may_be_one_transaction(business: Business)
             signal_in_transaction(application.connection, "o-1", "approve", Word(), schema=business.schema)
             await application.commit()
         assert (await amends.wait("o-1")).status == "completed"
+
+
+@pytest.mark.parametrize("parent", [f"00-{7:032x}-{8:016x}-01", "x" * 100_000, f"00-{0:032x}-{8:016x}-01"])
+async def test_a_trace_that_an_application_left_is_stored_if_it_is_one(
+    business: Business, parent: str
+) -> None:
+    """The stream begins with it, so the saga's spans hang below the application's; what is none is left out."""
+    body = {"saga": "fulfil", "version": 1, "data": msgspec.to_builtins(Order()), "trace": {"parent": parent}}
+    left = Deposit("default", "o-1", "start", msgspec.json.encode(body), at_once=True)
+    with psycopg.connect(business.url) as connection:
+        connection.execute(put_in_inbox_percent(business.schema), parameters(left, business.schema))
+    async with orchestrating(business) as amends:
+        await business.emptied()
+        await amends.wait("o-1")
+        first = (await amends.store.read(StreamKey("default", "o-1")))[0]
+    (started, *_others) = msgspec.json.decode(first.body)
+    is_one = trace_parent.read(parent) is not None
+    assert started.get("trace") == ({"parent": parent} if is_one else None)

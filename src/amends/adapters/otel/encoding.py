@@ -12,15 +12,19 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final
 
-from amends.ports.telemetry import Attributes, Link, Note, Span, SpanForm, SpanKind
+from amends.ports.telemetry import Attributes, Link, Note, Span, SpanForm, SpanKind, SpanSubject
 
 MOST_FORMS: Final = 4_096
+SHORT: Final = 120
+"""Bytes of an attribute's name and text whose lengths fit into seven bits each, with what stands between them."""
 
 _KINDS: Final[Mapping[SpanKind, int]] = {"internal": 1, "server": 2, "client": 3, "consumer": 5}
 _FAILED: Final = b"\x18\x02"
 """Field 3 of a status: error."""
 _HEAD: Final = Struct("<2s16s2s8sBQBQ").pack
 """Fields 1, 2, 7 and 8 of a span: trace id, span id, begin and end."""
+_CHILD: Final = Struct("<2s16s2s8sBQBQ2s8s").pack
+"""The same and field 4: its parent."""
 ATTRIBUTE: Final = b"\x4a"
 """Field 9 of a span."""
 _INSTANT: Final = Struct("<BQ").pack
@@ -37,6 +41,10 @@ def _varint(number: int) -> bytes:
         number >>= 7
     written.append(number)
     return bytes(written)
+
+
+_BEGINNINGS: Final = tuple(b"\x12" + _varint(size) for size in range(1_024))
+"""Field 2 of what a scope says, a span, and how long it is."""
 
 
 def _field(tag: bytes, content: bytes) -> bytes:
@@ -62,6 +70,11 @@ def _pairs(tag: bytes, attributes: Attributes) -> bytes:
         key = _key(name)
         if isinstance(value, str):
             text = _text(value)
+            if len(key) + len(text) < SHORT:
+                length = len(text)
+                sizes = _VARINTS[len(key) + length + 4], _VARINTS[length + 2], _VARINTS[length]
+                written.append(b"".join((tag, sizes[0], key, b"\x12", sizes[1], b"\x0a", sizes[2], text)))
+                continue
             size = _varint(len(text))
             content = b"%b\x12%b\x0a%b%b" % (key, _varint(1 + len(size) + len(text)), size, text)
         else:
@@ -69,12 +82,6 @@ def _pairs(tag: bytes, attributes: Attributes) -> bytes:
             content = b"%b\x12%b\x18%b" % (key, _varint(1 + len(number)), number)
         written.append(b"%b%b%b" % (tag, _varint(len(content)), content))
     return written[0] if len(written) == 1 else b"".join(written)
-
-
-@lru_cache(maxsize=1_024)
-def _one(attributes: Attributes) -> bytes:
-    """Return the attributes of a span: the spans of one instance share them, and come soon after each other."""
-    return _pairs(ATTRIBUTE, attributes)
 
 
 class Encoder:
@@ -95,19 +102,32 @@ class Encoder:
 
     def span(self, span: Span) -> bytes:
         """Return one span, as a field of what is sent."""
-        about = _one(span.attributes) if len(span.attributes) == 1 else _pairs(ATTRIBUTE, span.attributes)
         form = self._forms.get(span.form) or self._form(span.form)
-        written = _HEAD(b"\x0a\x10", span.trace, b"\x12\x08", span.id, 0x39, span.began, 0x41, span.ended)
-        written = written + form + about
+        subject = span.about
+        about = b"" if subject is None else subject.written or _written(subject)
         if span.parent:
-            written += b"\x22\x08" + span.parent
-        if span.state:
-            written += _field(b"\x1a", _text(span.state))
-        if span.failure is not None:
-            written += _field(b"\x7a", _field(b"\x12", _text(span.failure)) + _FAILED)
-        if span.notes or span.links:
-            written += b"".join([*_events(span.notes), *_links(span.links)])
-        return b"\x12" + _varint(len(written)) + written
+            head = _CHILD(
+                b"\x0a\x10",
+                span.trace,
+                b"\x12\x08",
+                span.id,
+                0x39,
+                span.began,
+                0x41,
+                span.ended,
+                b"\x22\x08",
+                span.parent,
+            )
+        else:
+            head = _HEAD(b"\x0a\x10", span.trace, b"\x12\x08", span.id, 0x39, span.began, 0x41, span.ended)
+        own = (
+            _own(span)
+            if span.attributes or span.state or span.failure is not None or span.notes or span.links
+            else b""
+        )
+        size = len(head) + len(form) + len(about) + len(own)
+        beginning = _BEGINNINGS[size] if size < len(_BEGINNINGS) else b"\x12" + _varint(size)
+        return b"".join((beginning, head, form, about, own))
 
     def _form(self, form: SpanForm) -> bytes:
         if len(self._forms) >= MOST_FORMS:
@@ -116,6 +136,24 @@ class Encoder:
         made = _field(b"\x2a", _text(form.name)) + kind + _pairs(ATTRIBUTE, form.attributes)
         self._forms[form] = made
         return made
+
+
+def _written(subject: SpanSubject) -> bytes:
+    """Return what spans say of their subject; it is written once."""
+    subject.written = written = _pairs(ATTRIBUTE, subject.attributes)
+    return written
+
+
+def _own(span: Span) -> bytes:
+    """Return what a span says that most do not."""
+    written = _pairs(ATTRIBUTE, span.attributes)
+    if span.state:
+        written += _field(b"\x1a", _text(span.state))
+    if span.failure is not None:
+        written += _field(b"\x7a", _field(b"\x12", _text(span.failure)) + _FAILED)
+    if span.notes or span.links:
+        written += b"".join([*_events(span.notes), *_links(span.links)])
+    return written
 
 
 def _events(notes: Sequence[Note]) -> list[bytes]:

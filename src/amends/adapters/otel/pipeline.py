@@ -69,7 +69,9 @@ class PipelineSpans:
             context=_context(span.trace, span.id, state),
             parent=_context(span.trace, span.parent, state) if span.parent else None,
             resource=self._resource,
-            attributes=dict((*span.form.attributes, *span.attributes)),
+            attributes=dict(
+                (*span.form.attributes, *(span.about.attributes if span.about else ()), *span.attributes)
+            ),
             events=[Event(note.name, dict(note.attributes), note.at) for note in span.notes],
             links=[Link(_context(link.trace, link.span, None)) for link in span.links],
             kind=_KINDS[span.form.kind],

@@ -33,6 +33,7 @@ from amends.adapters.sqlite.faults import AsStoreErrors, unavailable
 from amends.adapters.sqlite.instants import to_microseconds
 from amends.adapters.sqlite.lane import Lane
 from amends.adapters.sqlite.relay import SqliteRelayCheckpoint
+from amends.adapters.sqlite.tail import LogTail
 from amends.adapters.sqlite.transaction import transact
 from amends.ports.event_store import (
     Append,
@@ -72,6 +73,8 @@ class SqliteEventStore:
         self._as_store_errors = AsStoreErrors(self._path)
         self._inline_limit = inline_limit
         self._session: _Session | None = None
+        self._tail: LogTail | None = None
+        """None until somebody reads the log."""
 
     async def open(self) -> None:
         writing = Lane(name="amends-sqlite-write", inline_limit=self._inline_limit)
@@ -94,11 +97,28 @@ class SqliteEventStore:
         order = _order(batch) if len(batch) > 1 else [0]
         async with session.writing.turn:
             with self._as_store_errors:
-                won = await _write(session, [batch[number] for number in order])
+                won = await self._written(session, [batch[number] for number in order])
         verdicts = [True] * len(batch)
         for number, verdict in zip(order, won, strict=True):
             verdicts[number] = verdict
         return verdicts
+
+    async def _written(self, session: _Session, appends: Sequence[Append]) -> list[bool]:
+        tail = self._tail
+        if tail is None:
+            return await _write(session, appends)
+        try:
+            won = await _write(session, appends)
+        except BaseException:
+            # A cancelled append may be durable all the same.
+            tail.forget()
+            raise
+        stored = [each.transition for each, verdict in zip(appends, won, strict=True) if verdict]
+        try:
+            tail.add(stored, reading.log_end(session.database.writer))
+        except sqlite3.Error:
+            tail.forget()
+        return won
 
     async def reindex(self, key: StreamKey, change: SetIndex) -> None:
         await self._change(partial(correct_index, key=key, change=change))
@@ -115,6 +135,11 @@ class SqliteEventStore:
             await asyncio.sleep(0)
 
     async def log(self, *, after: int = 0, limit: int = 1000) -> Sequence[Logged]:
+        if self._tail is None:
+            self._tail = LogTail()
+        elif (known := self._tail.behind(after, limit)) is not None:
+            self._opened()
+            return known
         return await self._ask(partial(reading.log_piece, after=after, limit=limit))
 
     async def log_end(self) -> int:
@@ -147,16 +172,17 @@ class SqliteEventStore:
         return await self._ask(partial(retention.stored_streams, keys=keys))
 
     async def delete_streams(self, ends: Sequence[StreamEnd]) -> Sequence[bool]:
-        return await self._change(partial(retention.delete_streams, ends=ends))
+        return await self._change_log(partial(retention.delete_streams, ends=ends))
 
     async def restore_streams(self, streams: Sequence[StoredStream]) -> Sequence[bool]:
-        return await self._change(partial(retention.restore_streams, streams=streams))
+        return await self._change_log(partial(retention.restore_streams, streams=streams))
 
     def relay_checkpoint(self, topic: str) -> SqliteRelayCheckpoint:
         return SqliteRelayCheckpoint(topic, ask=self._ask, change=self._change)
 
     async def close(self) -> None:
         session, self._session = self._session, None
+        self._tail = None
         if session is None:
             return
         async with session.writing.turn, session.reading.turn:
@@ -172,6 +198,14 @@ class SqliteEventStore:
         async with session.writing.turn:
             with self._as_store_errors:
                 return await _transact(session, change)
+
+    async def _change_log(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Change what the log has otherwise than by appending."""
+        try:
+            return await self._change(change)
+        finally:
+            if self._tail is not None:
+                self._tail.forget()
 
     async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         session = self._opened()

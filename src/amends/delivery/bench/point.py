@@ -10,8 +10,9 @@ import asyncio
 import resource
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -19,12 +20,14 @@ import msgspec
 from amends.application.orchestrator import Orchestrator
 from amends.bootstrap import (
     EventStore,
+    Service,
     Transport,
     incoming,
     kafka,
     memory,
     memory_parked,
     postgres,
+    service,
     sqlite,
     traces,
 )
@@ -47,7 +50,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What to measure. `path` is the store's file or URL; `url` where participants answer over HTTP, `topics` where
     they do over Kafka, without both they are local. `first` is the number of the first order. With `own_ids` the
     orchestrator makes the ids of the sagas: so they are among those that its process drives, as far as several share a
-    store. `traces` is where spans go of every saga; empty: none are made.
+    store. `traces` is where spans go, of the share `ratio` of the sagas; empty: none are made. With `metrics` a
+    meter counts what becomes durable.
     """
 
     store: StoreKind
@@ -60,6 +64,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     first: int = 0
     own_ids: bool = False
     traces: str = ""
+    ratio: float = 1.0
+    metrics: bool = False
 
     @property
     def warm_up(self) -> int:
@@ -78,36 +84,55 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 async def measure(task: Task) -> Measured:
     """Run `task` and return its figures."""
-    async with _opened(task) as amends:
+    async with _opened(task) as (amends, counted):
         numbers = iter(range(task.first, task.first + task.warm_up + task.sagas))
         await _run(amends, task, numbers, task.warm_up)
+        await counted()
         print(READY, flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         cpu, began = time.process_time(), time.perf_counter()
         latencies = await _run(amends, task, numbers, task.sagas)
+        await counted()
         spent, cpu = time.perf_counter() - began, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Measured(spent=spent, cpu=cpu, peak_mb=peak, latencies=latencies)
 
 
 @asynccontextmanager
-async def _opened(task: Task) -> AsyncGenerator[Orchestrator]:
-    topics = task.topics
-    if topics is None:
-        async with _orchestrator(task, bindings(task.workload, task.url)) as amends:
-            yield amends
-        return
+async def _opened(task: Task) -> AsyncGenerator[tuple[Orchestrator, Callable[[], Awaitable[None]]]]:
+    """Open what is measured; with it comes what waits until all is counted that is durable."""
+    async with AsyncExitStack() as stack:
+        if task.topics is None:
+            orchestrator = _orchestrator(task, bindings(task.workload, task.url))
+            if not task.metrics:
+                yield await stack.enter_async_context(orchestrator), _nothing
+                return
+            watched = await stack.enter_async_context(service(orchestrator))
+            yield orchestrator, partial(_counted, watched)
+            return
+        yield await _over_topics(task, task.topics, stack), _nothing
+
+
+async def _over_topics(task: Task, topics: Topics, stack: AsyncExitStack) -> Orchestrator:
     native = TopicBindings(native={each.name: topics.commands for each in PARTICIPANTS})
     cluster = kafka(topics.servers, native, group=topics.replies, replies=topics.replies, partitions=0)
     orchestrator = _orchestrator(task, cluster.transports)
     coming = incoming(orchestrator, cluster, memory_parked())
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(orchestrator)
-        stack.push_async_callback(coming.arrivals.close)
-        await coming.arrivals.open()
-        stack.push_async_callback(coming.intake.stop)
-        await coming.begin()
-        yield orchestrator
+    await stack.enter_async_context(orchestrator)
+    stack.push_async_callback(coming.arrivals.close)
+    await coming.arrivals.open()
+    stack.push_async_callback(coming.intake.stop)
+    await coming.begin()
+    return orchestrator
+
+
+async def _counted(watched: Service) -> None:
+    # The log of this process alone: nobody else writes to its store, so it ends where it does now.
+    await watched.follower.taken(watched.meter, await watched.orchestrator.store.log_end())
+
+
+async def _nothing() -> None:
+    """There is nothing to wait for."""
 
 
 def _orchestrator(task: Task, participants: Mapping[str, Transport]) -> Orchestrator:
@@ -116,7 +141,7 @@ def _orchestrator(task: Task, participants: Mapping[str, Transport]) -> Orchestr
         store=_store(task),
         participants=participants,
         most_live=max(10_000, task.concurrency),
-        traces=traces(task.traces) if task.traces else None,
+        traces=traces(task.traces, ratio=task.ratio) if task.traces else None,
     )
 
 

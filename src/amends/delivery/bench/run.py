@@ -88,7 +88,7 @@ def run(
     """Measure every combination; `progress` is told what comes next."""
     points: list[Point] = []
     kind = participants.kind
-    with participants.serving(), _trace_receiver(wanted=with_traces) as traces:
+    with participants.serving(), trace_receiver(wanted=with_traces) as traces:
         for workload in workloads:
             for concurrency in concurrencies:
                 progress(f"{place.kind}, {kind} participants, {workload}, concurrency {concurrency}")
@@ -97,7 +97,7 @@ def run(
                     path="",
                     workload=workload,
                     concurrency=concurrency,
-                    sagas=sagas or _enough(kind, concurrency),
+                    sagas=sagas or enough(kind, concurrency),
                     traces=traces,
                 )
                 with participants.reached(task) as reached:
@@ -105,15 +105,16 @@ def run(
     return points
 
 
-def _enough(kind: ParticipantKind, concurrency: int) -> int:
-    enough = SAGAS[kind]
+def enough(kind: ParticipantKind, concurrency: int) -> int:
+    """Return how many sagas are measured where nobody says."""
+    counts = SAGAS[kind]
     return next(
-        (count for limit, count in sorted(enough.items()) if concurrency <= limit), max(enough.values())
+        (count for limit, count in sorted(counts.items()) if concurrency <= limit), max(counts.values())
     )
 
 
 @contextmanager
-def _trace_receiver(*, wanted: bool) -> Generator[str]:
+def trace_receiver(*, wanted: bool) -> Generator[str]:
     """Run a receiver of spans, if that is wanted; its address, else nothing."""
     if not wanted:
         yield ""
@@ -126,7 +127,7 @@ def _point(place: Place, participants: Counterpart, task: Task, processes: int) 
     limits, beside = place.limits(), participants.beside(task)
     with place.fresh() as stored:
         tasks = [_share(task, stored.address, part, processes) for part in range(processes)]
-        measured, server_cpu = _measure(tasks, stored)
+        measured, server_cpu = measure_together(tasks, stored)
         size = stored.size()
     count = sum(each.sagas for each in tasks)
     rate = count / max(each.spent for each in measured)
@@ -169,7 +170,7 @@ def _share(task: Task, path: str, part: int, parts: int) -> Task:
     )
 
 
-def _measure(tasks: Sequence[Task], stored: Stored) -> tuple[list[Measured], float]:
+def measure_together(tasks: Sequence[Task], stored: Stored) -> tuple[list[Measured], float]:
     """Let all begin together; return what each measured, and the seconds of CPU that the server used meanwhile."""
     with ExitStack() as stack:
         running = [stack.enter_context(_started(task)) for task in tasks]

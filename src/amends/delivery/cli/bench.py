@@ -19,11 +19,14 @@ from amends.delivery.bench.counterpart import Counterpart, InProcess, OverHttp
 from amends.delivery.bench.places import InMemory, OnDisk, OnPostgres, Place, find_pgbench
 from amends.delivery.bench.run import Point, run
 from amends.delivery.bench.starts import StartPoint, run_starts
-from amends.delivery.bench.workload import WORKLOADS
+from amends.delivery.bench.watched import TURNS, WatchedPoint, run_watched
+from amends.delivery.bench.workload import WORKLOADS, Workload
 from amends.delivery.cli.faults import Unusable
 
 CONCURRENCIES: Final = (1, 50, 500)
 OVER_KAFKA: Final = (1, 50, 300)
+ALL_ON: Final = 50
+"""Callers with `--all-on`."""
 WIDE: Final = 176
 """Columns where nobody's terminal sets them."""
 SHORT: Final = 2_000
@@ -81,6 +84,10 @@ def bench(
     requests: Annotated[
         bool, typer.Option("--requests", help="Measure starts over HTTP instead, beside the bare library.")
     ] = False,
+    all_on: Annotated[
+        bool,
+        typer.Option("--all-on", help="Measure instead what traces and metrics together cost, in turns."),
+    ] = False,
     with_traces: Annotated[bool, typer.Option("--traces", help="Trace every saga, for a receiver.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document: a list of points.")] = False,
 ) -> int:
@@ -88,31 +95,79 @@ def bench(
     if not folder.is_dir():
         raise Unusable(f"{folder} is no folder")
     count = SHORT if short and sagas is None else sagas
-    concurrencies = [concurrency] if concurrency else CONCURRENCIES
     if requests:
-        starts = run_starts(concurrencies=concurrencies, starts=count, folder=folder.resolve(), progress=_say)
-        _show(starts, _starts_table(starts), json=json)
+        _show_starts(concurrency, count, folder.resolve(), json=json)
         return 0
-    over = _participants(participants, kafka)
+    if all_on and (participants is Participants.kafka or processes > 1):
+        raise Unusable("--all-on measures one process with local or http participants")
+    over = _participants(participants or (Participants.local if all_on else None), kafka)
     place = _place(store, folder.resolve(), database, pgbench)
     if processes > 1 and store is not Store.postgres:
         raise Unusable(f"a {store.value} store is held by one process; --processes needs --store postgres")
-    points = [
+    work: list[Workload] = [workload.value] if workload else list(WORKLOADS)
+    if all_on:
+        watched = _watched(place, over[0], work[0], concurrency, turns=1 if short else TURNS, sagas=count)
+        _show(watched, _watched_table(watched), json=json)
+    else:
+        points = _points(place, over, work, concurrency, processes, count, with_traces=with_traces)
+        _show(points, _table(points), json=json)
+    return 0
+
+
+def _points(
+    place: Place,
+    over: list[Counterpart],
+    workloads: list[Workload],
+    concurrency: int | None,
+    processes: int,
+    sagas: int | None,
+    *,
+    with_traces: bool,
+) -> list[Point]:
+    return [
         point
         for each in over
         for point in run(
             place,
             participants=each,
-            workloads=[workload.value] if workload else list(WORKLOADS),
-            concurrencies=OVER_KAFKA if each.kind == "kafka" and concurrency is None else concurrencies,
+            workloads=workloads,
+            concurrencies=[concurrency]
+            if concurrency
+            else OVER_KAFKA
+            if each.kind == "kafka"
+            else CONCURRENCIES,
             processes=processes,
             with_traces=with_traces,
-            sagas=count,
+            sagas=sagas,
             progress=_say,
         )
     ]
-    _show(points, _table(points), json=json)
-    return 0
+
+
+def _show_starts(concurrency: int | None, starts: int | None, folder: Path, *, json: bool) -> None:
+    concurrencies = [concurrency] if concurrency else CONCURRENCIES
+    points = run_starts(concurrencies=concurrencies, starts=starts, folder=folder, progress=_say)
+    _show(points, _starts_table(points), json=json)
+
+
+def _watched(
+    place: Place,
+    over: Counterpart,
+    work: Workload,
+    concurrency: int | None,
+    *,
+    turns: int,
+    sagas: int | None,
+) -> list[WatchedPoint]:
+    return run_watched(
+        place,
+        participants=over,
+        workloads=[work],
+        concurrencies=[concurrency or ALL_ON],
+        turns=turns,
+        sagas=sagas,
+        progress=_say,
+    )
 
 
 def _participants(wanted: Participants | None, kafka: str | None) -> list[Counterpart]:
@@ -191,6 +246,47 @@ def _starts_table(points: list[StartPoint]) -> Table:
             f"{point.overhead_ms:.2f}",
             f"{point.ratio:.2f}",
         )
+    return table
+
+
+def _watched_table(points: list[WatchedPoint]) -> Table:
+    table = Table(title="traces and metrics switched on, beside the same work with both off, in turns")
+    for heading in (
+        "store",
+        "participants",
+        "work",
+        "callers",
+        "kept",
+        "off/s",
+        "on/s",
+        "slower",
+        "off CPU µs",
+        "on CPU µs",
+        "more CPU",
+        "target",
+        "stretch",
+    ):
+        left = heading in ("store", "participants", "work")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    for point in points:
+        table.add_row(
+            point.store,
+            point.participants,
+            point.workload,
+            f"{point.concurrency:,}",
+            f"{point.kept:.0%}",
+            f"{point.off_sagas_per_s:,.0f}",
+            f"{point.on_sagas_per_s:,.0f}",
+            f"{point.slower:.2f}",
+            f"{point.off_cpu_us_per_saga:.0f}",
+            f"{point.on_cpu_us_per_saga:.0f}",
+            f"{point.more_cpu:.2f}",
+            f"≤ {point.target:.2f}",
+            f"{point.stretch:.2f}",
+        )
+    table.caption = (
+        "kept: the share of sagas whose spans are sent; slower, more CPU: on to off, medians of the turns"
+    )
     return table
 
 

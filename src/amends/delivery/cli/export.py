@@ -49,7 +49,7 @@ def export(
     wire = _wire(config, bindings)
     try:
         made = document(sagas, wire)
-    except DefinitionError as wrong:
+    except (DefinitionError, ValueError) as wrong:
         raise Unusable(str(wrong)) from wrong
     written = msgspec.json.encode(made)
     print((written if json else msgspec.json.format(written, indent=2)).decode())
@@ -81,4 +81,6 @@ def _wire(config: str | None, bindings: str | None) -> "Wire":
         transitions=kafka.topics.transitions,
         servers=kafka.bootstrap_servers,
         is_encrypted=kafka.security_protocol.endswith("ssl"),
+        serialization=kafka.serialization,
+        registry=kafka.schema_registry_url,
     )
