@@ -124,6 +124,13 @@ class Tracer:
 
     def committed(self, instance: Instance, decision: Decision, at: datetime) -> None:
         """Take notice of a decision that is stored."""
+        key, after = instance.key, decision.state
+        saga = self._sagas.get(key) or self._remember(key, after.trace)
+        if not saga.is_sampled:
+            # Nothing is held on to for it: what stays in memory a moment longer costs more than the look.
+            if after.final:
+                self._end(key, saga)
+            return
         self._fresh.append((instance.key, instance.state, decision, at))
         if len(self._fresh) >= A_STRETCH:
             self.catch_up()
@@ -158,10 +165,13 @@ class Tracer:
             if after.final:
                 self._saga_ended(saga, key, before, after, instant)
         if after.final:
-            del self._sagas[key]
-            self._ended[key] = saga
-            if len(self._ended) > MOST_ENDED:
-                self._ended.popitem(last=False)
+            self._end(key, saga)
+
+    def _end(self, key: StreamKey, saga: SagaTrace) -> None:
+        self._sagas.pop(key, None)
+        self._ended[key] = saga
+        if len(self._ended) > MOST_ENDED:
+            self._ended.popitem(last=False)
 
     def _failed_once(self, error: Exception) -> None:
         if not self._has_failed:
