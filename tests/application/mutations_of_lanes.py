@@ -56,7 +56,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "who rests takes room",
         "application/live.py",
-        "            self._resting.add(instance.key)",
+        "            self.resting.add(instance.key)",
         "            pass",
         RESILIENCE + "test_sagas_on_one_hanging_participant_leave_room_for_others[memory]",
     ),

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from amends.application.beginnings import Beginnings
 from amends.application.dispatcher import Dispatcher
-from amends.application.doubts import Doubts
+from amends.application.doubts import NOTHING, Doubts
 from amends.application.entrance import Entrance
 from amends.application.errors import NotRunning, PositionMoved
 from amends.application.gate import Protection
@@ -63,8 +63,6 @@ from amends.ports import (
 )
 
 Ended: TypeAlias = "asyncio.Future[State]"
-
-NOTHING: frozenset[str] = frozenset()
 
 
 class Engine:
@@ -259,7 +257,8 @@ class Engine:
             self._live.room.let_in()
 
     def _submit(self, instance: Instance, ask: Ask) -> None:
-        self._live.wake(instance)
+        if self._live.resting:
+            self._live.wake(instance)
         instance.queue.append(ask)
         if not instance.busy:
             self._work(instance)
@@ -277,10 +276,11 @@ class Engine:
                 self._take(instance, ask)
             except DEFECTS as error:
                 self._failed(instance, ask, error)
-        if instance.ended and not (instance.busy or instance.queue):
+        if instance.busy:
+            return
+        if instance.ended and not instance.queue:
             instance.tell()
-        if not instance.busy:
-            self._live.leave(instance)
+        self._live.leave(instance)
 
     def _take(self, instance: Instance, ask: Ask) -> None:
         """Decide one trigger and have what follows stored. A start is decided by the definition that it wants."""
@@ -329,34 +329,27 @@ class Engine:
             recorded_at=now,
             body=to_body(decision.events),
         )
-
-        def done(verdict: Verdict) -> None:
-            instance.busy = False
-            instance.asking = None
-            if verdict is True:
-                if self._dispatcher.observer is not None:
-                    self._dispatcher.observer.committed(instance, decision, now)
-                self._committed(instance, ask, decision, index)
-            elif verdict is False:
-                self._lost(instance, ask)
-            elif isinstance(verdict, StoreFenced):
-                instance.queue.appendleft(ask)
-                self._work(instance)
-            else:
-                self._unstorable(instance, ask, verdict)
-
         instance.busy = True
         instance.asking = ask.waiter
-        handled = None
-        if ask.number is not None:
-            handled = accepted(ask.number, decision.state.position, is_new=ask.is_new)
-        self._writer.append(Append(transition, index, handled), done)
+        number, after = ask.number, decision.state.position
+        handled = None if number is None else accepted(number, after, is_new=ask.is_new)
+        append = Append(transition, index, handled)
+        self._writer.append(append, partial(self._settled, instance, ask, decision, append))
 
-    def _committed(self, instance: Instance, ask: Ask, decision: Decision, index: IndexChange) -> None:
-        """The facts are durable: now, and not before, act on them."""
+    def _settled(
+        self, instance: Instance, ask: Ask, decision: Decision, append: Append, verdict: Verdict
+    ) -> None:
+        """The store has answered. If the facts are durable: now, and not before, act on them."""
+        instance.busy = False
+        instance.asking = None
+        if verdict is not True:
+            self._not_stored(instance, ask, verdict)
+            return
+        if (observer := self._dispatcher.observer) is not None:
+            observer.committed(instance, decision, append.transition.recorded_at)
         instance.state = decision.state
         ask.is_stored = True
-        if index is not KEEP:
+        if (index := append.index) is not KEEP:
             remember(instance, index)
             if type(index) is SetIndex:
                 self.timers.note(index.wake_at)
@@ -377,8 +370,17 @@ class Engine:
         if state.final:
             # After the end nobody waits for an answer any more; a late one is still taken when it comes.
             instance.in_flight.clear()
-        if instance.ended:
+        if instance.ended and (state.final or state.stuck):
             instance.tell()
+
+    def _not_stored(self, instance: Instance, ask: Ask, verdict: Verdict) -> None:
+        if verdict is False:
+            self._lost(instance, ask)
+        elif isinstance(verdict, StoreFenced):
+            instance.queue.appendleft(ask)
+            self._work(instance)
+        elif isinstance(verdict, ValueError):
+            self._unstorable(instance, ask, verdict)
 
     def _unstorable(self, instance: Instance, ask: Ask, error: ValueError) -> None:
         """No store can keep what followed. From a reply that is an attempt that failed, whatever it is otherwise."""
@@ -401,8 +403,7 @@ class Engine:
 
     def _answered(self, command: SendCommand, answer: Answer | Accepted, *, is_settled: bool = False) -> None:
         """A transport brought an answer, which is `is_settled` when the participant was asked for more already."""
-        key = StreamKey(command.namespace, command.saga_id)
-        instance = self._live.get(key)
+        instance = self._live.get((command.namespace, command.saga_id))
         if instance is not None:
             instance.in_flight.discard((command.command_id, command.attempt))
             if isinstance(answer, Accepted):
@@ -412,8 +413,10 @@ class Engine:
             return
         reply = Reply(command.step, command.direction, command.round, command.attempt, answer)
         ask = Ask(reply, is_settled=is_settled)
-        if instance is not None or self.shards.holds(key):
-            self._submit(instance or self._instance(key), ask)
+        if instance is not None:
+            self._submit(instance, ask)
+        elif self.shards.holds(key := StreamKey(command.namespace, command.saga_id)):
+            self._submit(self._instance(key), ask)
         else:
             self._handover.pass_on(key, ask)
 

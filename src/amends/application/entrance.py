@@ -66,12 +66,14 @@ class Entrance:
             Overloaded: too many are in work and too many wait.
         """
         self._check_running()
-        if key not in self._live and self._shards.holds(key):
+        is_held = self._shards.holds(key)
+        if is_held and not self._room.is_open and key not in self._live:
             await self._room.enter(patient=ask.number is not None)
             self._check_running()
+            is_held = self._shards.holds(key)
         waiter: Ended = asyncio.get_running_loop().create_future()
         ask.waiter = waiter
-        if not self._shards.holds(key):
+        if not is_held:
             self._room.let_in()
             self._handover.pass_on(key, ask)
             return await waiter
@@ -188,5 +190,6 @@ class Entrance:
         try:
             return await ended
         finally:
-            instance.ended.pop(ended, None)
-            self._live.leave(instance)
+            if instance.ended.pop(ended, None) is not None:
+                # Nobody told it: it gave up, and the instance may have stayed for its sake alone.
+                self._live.leave(instance)

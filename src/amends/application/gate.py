@@ -73,6 +73,8 @@ class Gate:
         rate = protection.rate
         self._clock = clock
         self.breaker = Breaker(protection.breaker)
+        self.is_limited = rate is not None
+        """Whether a rate limit counts first attempts, too."""
         self._limit: Tokens | Allowance | None = (
             None if rate is None else Tokens(rate=rate, burst=max(1.0, rate / 10), now=now)
         )
@@ -90,7 +92,7 @@ class Gate:
     @property
     def is_free(self) -> bool:
         """Tell whether nothing is in the way of a first attempt, whenever it comes."""
-        return self._limit is None and self.breaker.is_closed
+        return self.breaker.is_closed and not self.is_limited
 
     @property
     def stage(self) -> Stage:

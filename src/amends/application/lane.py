@@ -255,7 +255,8 @@ class Lane:
         """Return the next command that may go, with its permit."""
         if not self._queue.length:
             return None
-        if not self._blocked and self.gate.is_free:
+        # As `gate.is_free` says, without the call.
+        if self._breaker.is_closed and not (self.gate.is_limited or self._blocked):
             command = self._queue.take_first_do()
             if command is not None:
                 return Call(command, self.gate.begin_first_do())

@@ -32,12 +32,11 @@ class LaneQueue:
 
     def add(self, command: SendCommand) -> None:
         """Queue `command` behind those of its kind."""
-        is_plain = command.attempt == 1 and command.direction == "do"
-        kind = self._dos if is_plain else self._kinds[kind_of(command)]
-        attempt = (command.command_id, command.attempt)
-        if attempt not in kind:
-            self.length += 1
-        kind[attempt] = command
+        number = command.attempt
+        kind = self._dos if number == 1 and command.direction == "do" else self._kinds[kind_of(command)]
+        before = len(kind)
+        kind[command.command_id, number] = command
+        self.length += len(kind) - before
 
     def kinds(self) -> list[Kind]:
         """Return of which kinds there are commands, the one whose turn it is first."""

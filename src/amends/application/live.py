@@ -17,15 +17,16 @@ class Live:
 
     def __init__(self, *, most_live: int, most_waiting: int, make_room: Callable[[int], None]) -> None:
         """Begin empty; `make_room` is told when somebody is kept waiting."""
-        self._instances: dict[StreamKey, Instance] = {}
-        self._resting: set[StreamKey] = set()
+        self._instances: dict[tuple[str, str], Instance] = {}
+        self.resting: set[StreamKey] = set()
+        """Which of them do nothing but wait for a participant."""
         self.get = self._instances.get
-        """Return an instance, if it is in memory."""
+        """Return an instance, if it is in memory; a plain (namespace, saga id) finds it as well."""
         self.room = Room(
             self._instances,
             most_live=most_live,
             most_waiting=most_waiting,
-            resting=self._resting,
+            resting=self.resting,
             make_room=make_room,
         )
 
@@ -46,21 +47,20 @@ class Live:
         """Let an instance go, whatever it does, and let somebody in who waits for room."""
         if self._instances.get(instance.key) is instance:
             del self._instances[instance.key]
-            self._resting.discard(instance.key)
+            self.resting.discard(instance.key)
         self.room.let_in()
 
     def wake(self, instance: Instance) -> None:
         """Take notice that an instance has something to do."""
-        if self._resting:
-            self._resting.discard(instance.key)
+        self.resting.discard(instance.key)
 
     def leave(self, instance: Instance) -> None:
         """Let an instance that only waits leave memory, and let somebody in who waits for room."""
         if instance.idle and self._instances.get(instance.key) is instance:
             del self._instances[instance.key]
-            self._resting.discard(instance.key)
+            self.resting.discard(instance.key)
         elif instance.rests:
-            self._resting.add(instance.key)
+            self.resting.add(instance.key)
         else:
             return
         self.room.let_in()

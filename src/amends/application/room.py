@@ -44,6 +44,11 @@ class Room:
         return len(self._live) - resting + self._promised < self._most_live
 
     @property
+    def is_open(self) -> bool:
+        """Tell whether who comes now need not wait."""
+        return not self._waiting and self._has_room
+
+    @property
     def waiting(self) -> int:
         """Return how many callers wait."""
         return len(self._waiting)
@@ -54,7 +59,7 @@ class Room:
         Raises:
             Overloaded: too many wait already.
         """
-        if not self._waiting and self._has_room:
+        if self.is_open:
             return
         kept_waiting = len(self._waiting) + len(self._resting)
         if not patient and kept_waiting >= self._most_waiting:

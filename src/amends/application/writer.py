@@ -80,8 +80,7 @@ class Writer:
         """Report what waits as not stored; what is on its way is not tried again."""
         self._fence = error
         pending, self._pending = self._pending, []
-        for _append, done in pending:
-            _report(done, error)
+        _report(pending, [error] * len(pending))
 
     async def stop(self) -> None:
         """Write what is pending and stop."""
@@ -137,8 +136,7 @@ class Writer:
         if committed is None:
             return
         batch, verdicts = committed
-        for (_append, done), verdict in zip(batch, verdicts, strict=True):
-            _report(done, verdict)
+        _report(batch, verdicts)
         if self.on_commit is not None:
             self.on_commit(len(batch))
 
@@ -196,8 +194,9 @@ class Writer:
         return pause
 
 
-def _report(done: Done, verdict: Verdict) -> None:
-    try:
-        done(verdict)
-    except Exception:  # what one instance does with its verdict must not keep the others from theirs
-        log.exception("a stored decision could not be acted on")
+def _report(batch: Sequence[tuple[Append, Done]], verdicts: Sequence[Verdict]) -> None:
+    for (_append, done), verdict in zip(batch, verdicts, strict=True):
+        try:
+            done(verdict)
+        except Exception:  # what one instance does with its verdict must not keep the others from theirs
+            log.exception("a stored decision could not be acted on")

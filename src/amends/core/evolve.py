@@ -47,12 +47,17 @@ def _step(state: State, path: str) -> StepState:
     return node
 
 
-def _check(state: State, path: str, step: StepState, fact: Fact, to: Phase) -> None:
-    """Raise unless the table of transitions has this one."""
-    if (step.phase, fact, to) not in STEP:
-        raise InvalidTransition(
-            f"saga {state.saga_id}, step {path}: {fact!r} leads from {step.phase!r} to no {to!r}"
-        )
+def _moving(state: State, path: str, fact: Fact, to: Phase) -> StepState:
+    """Return the step at `path`, which `fact` leads to the phase `to`; raise unless the table has this transition."""
+    step = state.nodes.get(path, IDLE)
+    if type(step) is not StepState or (step.phase, fact, to) not in STEP:
+        raise _misfit(state, path, fact, to)
+    return step
+
+
+def _misfit(state: State, path: str, fact: Fact, to: Phase) -> InvalidTransition:
+    phase = _step(state, path).phase
+    return InvalidTransition(f"saga {state.saga_id}, step {path}: {fact!r} leads from {phase!r} to no {to!r}")
 
 
 def _saga_started(state: State, event: e.SagaStarted) -> None:
@@ -69,10 +74,9 @@ def _saga_started(state: State, event: e.SagaStarted) -> None:
 
 def _command_issued(state: State, event: e.CommandIssued) -> None:
     path = event.step
-    step = _step(state, path)
     do = event.direction == "do"
     to: Phase = "doing" if do else "undoing"
-    _check(state, path, step, "issued" if do else "undo issued", to)
+    step = _moving(state, path, "issued" if do else "undo issued", to)
     state.nodes[path] = replace(
         step,
         phase=to,
@@ -97,16 +101,14 @@ def _set_timer(state: State, path: str, due: Any) -> None:
 
 def _attempt_started(state: State, event: e.AttemptStarted) -> None:
     to: Phase = "doing" if event.direction == "do" else "undoing"
-    step = _step(state, event.step)
-    _check(state, event.step, step, "again", to)
+    step = _moving(state, event.step, "again", to)
     state.nodes[event.step] = replace(step, phase=to, attempt=event.attempt, due=event.due)
     _set_timer(state, event.step, event.due)
 
 
 def _attempt_failed(state: State, event: e.AttemptFailed) -> None:
     to: Phase = "retrying" if event.direction == "do" else "undo-retrying"
-    step = _step(state, event.step)
-    _check(state, event.step, step, "failed", to)
+    step = _moving(state, event.step, "failed", to)
     state.nodes[event.step] = replace(step, phase=to, reason=event.reason, due=None)
     _set_timer(state, event.step, event.retry_at)
 
@@ -155,14 +157,14 @@ _WHEN_REFUSED: dict[Phase, Phase] = {
 def _do_succeeded(state: State, path: str, outcome: e.Verdict, reply: Value | None) -> None:
     step = _step(state, path)
     to = _WHEN_SUCCEEDED.get(step.phase, "succeeded")
+    if (step.phase, "succeeded", to) not in STEP:
+        raise _misfit(state, path, "succeeded", to)
     if to == "succeeded":
         _settle(state, path)
-        _check(state, path, step, "succeeded", to)
         state.nodes[path] = replace(step, phase=to, answered=outcome, reply=reply, payload=b"", due=None)
     else:
         # An undo that was never sent (its function raised) is still to come, and will know of the success.
         sent = step.phase != "undo-stuck" or step.back == "undo-retrying"
-        _check(state, path, step, "succeeded", to)
         state.nodes[path] = replace(step, phase=to, answered=outcome, reply=reply, late=sent)
 
 
@@ -171,7 +173,7 @@ def _do_refused(state: State, path: str, code: str, reason: str) -> None:
     to = _WHEN_REFUSED.get(step.phase, "refused")
     if to == "refused":
         _settle(state, path)
-        _check(state, path, step, "refused", to)
+        _moving(state, path, "refused", to)
         state.nodes[path] = replace(
             step,
             phase=to,
@@ -182,7 +184,7 @@ def _do_refused(state: State, path: str, code: str, reason: str) -> None:
             due=None,
         )
     else:
-        _check(state, path, step, "refused", to)
+        _moving(state, path, "refused", to)
         state.nodes[path] = replace(step, phase=to, answered="refused")
 
 
@@ -190,7 +192,7 @@ def _undo_confirmed(state: State, path: str) -> None:
     step = _step(state, path)
     _settle(state, path)
     to: Phase = "succeeded" if step.late else "undone"
-    _check(state, path, step, "undone", to)
+    _moving(state, path, "undone", to)
     state.nodes[path] = replace(step, phase=to, late=False, payload=b"", due=None)
 
 
@@ -200,24 +202,21 @@ def _reply_contradicted(state: State, event: e.ReplyContradicted) -> None:
 
 
 def _step_refused(state: State, event: e.StepRefused) -> None:
-    step = _step(state, event.step)
-    _check(state, event.step, step, "refused", "refused")
+    step = _moving(state, event.step, "refused", "refused")
     state.nodes[event.step] = replace(step, phase="refused", code=event.code, reason=event.reason)
 
 
 def _outcome_unknown(state: State, event: e.OutcomeUnknown) -> None:
-    step = _step(state, event.step)
+    step = _moving(state, event.step, "given up", "unknown")
     state.timers.pop(event.step, None)
-    _check(state, event.step, step, "given up", "unknown")
     state.nodes[event.step] = replace(step, phase="unknown", reason=event.reason, payload=b"", due=None)
 
 
 def _step_stuck(state: State, event: e.StepStuck) -> None:
-    step = _step(state, event.step)
     to: Phase = "stuck" if event.direction == "do" else "undo-stuck"
+    step = _moving(state, event.step, "stuck", to)
     state.timers.pop(event.step, None)
     state.stuck = {**state.stuck, event.step: event.direction}
-    _check(state, event.step, step, "stuck", to)
     state.nodes[event.step] = replace(step, phase=to, back=step.phase, reason=event.reason)
 
 
@@ -231,7 +230,7 @@ def _step_retried(state: State, event: e.StepRetried) -> None:
     _unstick(state, event.step)
     node = state.nodes.get(event.step)
     if isinstance(node, StepState):
-        _check(state, event.step, node, "retried", node.back)
+        _moving(state, event.step, "retried", node.back)
         state.nodes[event.step] = replace(node, phase=node.back, budget_from=node.attempt)
 
 
@@ -250,7 +249,7 @@ def _step_skipped(state: State, event: e.StepSkipped) -> None:
     node = state.nodes.get(event.step)
     if isinstance(node, StepState):
         to: Phase = "passed" if event.direction == "do" else "left"
-        _check(state, event.step, node, "skipped", to)
+        _moving(state, event.step, "skipped", to)
         state.nodes[event.step] = replace(node, phase=to, reason=event.reason, payload=b"", due=None)
     else:
         state.completed |= {event.step}

@@ -109,7 +109,8 @@ def _begin(draft: Draft, place: StepPlace, keys: str, path: str) -> Progress:
 
 
 def _run_do(draft: Draft, place: StepPlace, keys: str) -> Any:
-    return place.step.do(draft.data(place.scope, keys))
+    scope = place.scope
+    return place.step.do(draft.plan.decoders[scope](draft.state.data[scope + keys].raw))
 
 
 def _do_raised(draft: Draft, place: StepPlace, path: str) -> Progress:

@@ -12,11 +12,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
-from amends.ports.event_store import Append, KeepIndex, RemoveIndex, SetIndex, StreamKey
+from amends.ports.event_store import Append, KeepIndex, SetIndex, StreamKey
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """From which the statements count microseconds."""
 MICROSECOND: Final = timedelta(microseconds=1)
+SEPARATOR: Final = "\x01"
+"""Between texts that travel as one: no JSON has it, and no id. Should one have it all the same, then there are more of
+them than rows, and the server refuses the batch.
+"""
 
 Place: TypeAlias = tuple[StreamKey, int]
 
@@ -39,19 +43,22 @@ def place_of(append: Append) -> Place:
 
 def ordered(batch: Sequence[Append]) -> list[int]:
     """Return the batch's numbers in the order of places; among equal places the first of the batch comes first."""
+    keys = [append.transition.key for append in batch]
+    if len(set(keys)) == len(keys):
+        return sorted(range(len(keys)), key=keys.__getitem__)
     places = [place_of(append) for append in batch]
     return sorted(range(len(places)), key=places.__getitem__)
 
 
-def without_losers(batch: Sequence[Append], order: Iterable[int], taken: Collection[Place]) -> list[int]:
+def without_losers(batch: Sequence[Append], order: Sequence[int], taken: Collection[Place]) -> Sequence[int]:
     """Return those numbers of `order` that come to a free place."""
-    places = [(number, place_of(batch[number])) for number in order]
-    if not taken and len({place for _, place in places}) == len(places):
-        return [*order]
+    if not taken and len({batch[number].transition.key for number in order}) == len(order):
+        return order
     losers: set[StreamKey] = set()
     seen: set[Place] = set()
     kept: list[int] = []
-    for number, place in places:
+    for number in order:
+        place = place_of(batch[number])
         if place[0] in losers or place in taken or place in seen:
             losers.add(place[0])
         else:
@@ -60,9 +67,23 @@ def without_losers(batch: Sequence[Append], order: Iterable[int], taken: Collect
     return kept
 
 
-def _numbers(values: Iterable[int]) -> str:
-    """Return an array as the server writes it: the driver looks at each member of a list four times."""
+def _numbers(values: Iterable[object]) -> str:
+    """Return an array of numbers as the server writes it: the driver looks at each member of a list four times."""
     return f"{{{','.join(map(str, values))}}}"
+
+
+def _instant(instant: datetime | None) -> object:
+    return "NULL" if instant is None else (instant - EPOCH) // MICROSECOND
+
+
+def _keys(keys: Iterable[StreamKey]) -> tuple[str, str]:
+    """Return namespaces and saga ids, each as one text."""
+    namespaces, saga_ids = zip(*keys, strict=True) if keys else ((), ())
+    return SEPARATOR.join(namespaces), SEPARATOR.join(saga_ids)
+
+
+def _bodies(bodies: Iterable[bytes]) -> bytes:
+    return SEPARATOR.encode().join(bodies)
 
 
 def prepare(
@@ -71,33 +92,30 @@ def prepare(
     """Turn appends into arrays; each stream has its number in `known` or in `begun`."""
     stored = [append.transition for append in appends]
     transitions = (
-        _numbers([begun[each.key] if each.key in begun else known[each.key] for each in stored]),
+        _numbers([begun.get(each.key) or known[each.key] for each in stored]),
         _numbers([each.position for each in stored]),
         _numbers([each.events for each in stored]),
         _numbers([(each.recorded_at - EPOCH) // MICROSECOND for each in stored]),
-        [each.body for each in stored],
+        _bodies([each.body for each in stored]),
     )
     changes = {
-        append.transition.key: append.index for append in appends if not isinstance(append.index, KeepIndex)
+        append.transition.key: append.index for append in appends if type(append.index) is not KeepIndex
     }
     handled = [append.handled for append in appends if append.handled is not None]
     if not begun and not changes and not handled:
         return Prepared(transitions, has_only_transitions=True, resting=())
-    kept = [(key, change) for key, change in changes.items() if isinstance(change, SetIndex)]
-    ended = [key for key, change in changes.items() if isinstance(change, RemoveIndex)]
+    kept = {key: change for key, change in changes.items() if isinstance(change, SetIndex)}
+    ended = [key for key in changes if key not in kept]
     arguments = (
         _numbers(begun.values()),
-        [key.namespace for key in begun],
-        [key.saga_id for key in begun],
-        [key.namespace for key, _ in kept],
-        [key.saga_id for key, _ in kept],
-        [change.wake_at for _, change in kept],
-        [change.outstanding for _, change in kept],
-        [key.namespace for key in ended],
-        [key.saga_id for key in ended],
-        [row.number for row in handled],
-        [row.answer for row in handled],
+        *_keys(begun),
+        *_keys(kept),
+        _numbers([_instant(change.wake_at) for change in kept.values()]),
+        _numbers([change.outstanding for change in kept.values()]),
+        *_keys(ended),
+        _numbers([row.number for row in handled]),
+        _bodies([row.answer for row in handled]),
         *transitions,
     )
-    waiting = [key for key, change in kept if not change.outstanding]
+    waiting = [key for key, change in kept.items() if not change.outstanding]
     return Prepared(arguments, has_only_transitions=False, resting=[*ended, *waiting])

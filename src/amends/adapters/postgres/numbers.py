@@ -45,9 +45,12 @@ class StreamNumbers:
         for append in appends:
             if (key := append.transition.key) not in known:
                 missing.setdefault(key, append.transition.position)
+        if not missing:
+            return {}
         if elsewhere := [key for key, position in missing.items() if position > 1]:
             await self.look_up(elsewhere)
-        return {key: await self.take() for key in missing if key not in known and missing[key] <= 1}
+        begun = [key for key, position in missing.items() if position <= 1]
+        return dict(zip(begun, await self.take(len(begun)), strict=True))
 
     async def look_up(self, keys: Iterable[StreamKey]) -> None:
         """Ask the server for the numbers of `keys`, whatever is known of them."""
@@ -72,10 +75,14 @@ class StreamNumbers:
         for key in keys:
             self._known.pop(key, None)
 
-    async def take(self) -> int:
-        """Return a number that no stream has."""
-        if self._next == self._end:
-            self._next = int(await self._link.fetchval(statements.TAKE_NUMBERS))
-            self._end = self._next + BLOCK
-        self._next += 1
-        return self._next - 1
+    async def take(self, count: int) -> list[int]:
+        """Return so many numbers that no stream has."""
+        taken: list[int] = []
+        while len(taken) < count:
+            if self._next == self._end:
+                self._next = int(await self._link.fetchval(statements.TAKE_NUMBERS))
+                self._end = self._next + BLOCK
+            until = min(self._end, self._next + count - len(taken))
+            taken += range(self._next, until)
+            self._next = until
+        return taken

@@ -74,7 +74,7 @@ async def restore_streams(
         return verdicts
     if max(stream.end.sequence for stream in new) > int(await link.fetchval(statements.LOG_END)):
         raise ValueError("the log ends before the places of these streams: they are of another store")
-    begun = {stream.key: await numbers.take() for stream in new}
+    begun = dict(zip([stream.key for stream in new], await numbers.take(len(new)), strict=True))
     logged = [each for stream in new for each in stream.transitions]
     try:
         may_write = await link.fetchval(

@@ -250,7 +250,7 @@ class StoreWriter:
         batch: Sequence[Append],
         order: Sequence[int],
         taken: set[Place],
-    ) -> list[int]:
+    ) -> Sequence[int]:
         """Store what comes to a free place; return the numbers of that."""
         fruitless = 0
         while fruitless < MOST_ATTEMPTS:
@@ -276,11 +276,12 @@ class StoreWriter:
     async def _write(self, session: HeldSession, target: _Target, appends: Sequence[Append]) -> None:
         numbers = target.numbers
         begun = await numbers.for_new(appends)
+        known = numbers.known
         if orphans := [
-            each for each in map(place_of, appends) if each[0] not in begun and each[0] not in numbers.known
+            each for each in appends if (key := each.transition.key) not in known and key not in begun
         ]:
-            raise _FollowsNothing(orphans)
-        prepared = prepare(appends, numbers.known, begun)
+            raise _FollowsNothing([*map(place_of, orphans)])
+        prepared = prepare(appends, known, begun)
         statement = statements.APPEND_TRANSITIONS if prepared.has_only_transitions else statements.APPEND
         self._unsettled = appends
         try:
