@@ -41,8 +41,6 @@ class Dispatcher:
         patience: Patience,
     ) -> None:
         """Make a lane for every bound participant, protected as `protections` say, by the names of bindings."""
-        self.observer: Observer | None = None
-        """Told of what is stored; None when nobody looks on."""
         self._deliver = deliver
         self._lanes: dict[str, Lane] = {}
         self.releases = Releases(self._lanes, index, patience, bring_back)
@@ -58,12 +56,11 @@ class Dispatcher:
             )
         self._own = by_saga(self._lanes)
 
-    def observe(self, observer: Observer, *, is_local: bool) -> None:
-        """Have `observer` told of what is stored and sent; of what is sent in this process only if `is_local`."""
-        self.observer = observer
+    def observe(self, observers: tuple[Observer, ...], *, is_local: bool) -> None:
+        """Have `observers` told of what is sent; of what is sent in this process only if `is_local`."""
         for lane in self._lanes.values():
             if is_local or lane.binding.kind != "local":
-                lane.observer = observer
+                lane.observers = observers
 
     @property
     def lanes(self) -> Mapping[str, Lane]:
@@ -87,8 +84,9 @@ class Dispatcher:
         lane = self._own.get(command.saga, self._lanes).get(command.participant)
         if lane is None:
             self._unbound(command)
-        elif lane.observer is not None:
-            command = lane.observer.sending(instance, command)
+        else:
+            for observer in lane.observers:
+                command = observer.sending(instance, command)
         if lane is None or lane.send(command):
             instance.in_flight.add((command.command_id, command.attempt))
 

@@ -17,14 +17,13 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from amends.application.beginnings import Beginnings
 from amends.application.dispatcher import Dispatcher
 from amends.application.doubts import NOTHING, Doubts
-from amends.application.entrance import Entrance
+from amends.application.entrance import Ended, Entrance
 from amends.application.errors import NotRunning, PositionMoved
 from amends.application.gate import Protection
 from amends.application.handover import Handover
@@ -34,6 +33,7 @@ from amends.application.instance import Ask, Instance
 from amends.application.lane import Lane
 from amends.application.live import Live
 from amends.application.loader import Loader
+from amends.application.observer import Witness
 from amends.application.own_index import OwnIndex, SharedIndex, WholeIndex
 from amends.application.recovery import Recovery
 from amends.application.refusals import DEFECTS, not_loaded, report
@@ -45,7 +45,7 @@ from amends.application.writer import Verdict, Writer
 from amends.core.decide import Decision, decide
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed, Succeeded
-from amends.core.state import State, initial
+from amends.core.state import initial
 from amends.core.trigger import Recover, Reply, Tick
 from amends.core.upcast import to_body
 from amends.ports import (
@@ -61,8 +61,6 @@ from amends.ports import (
     Transition,
     Transport,
 )
-
-Ended: TypeAlias = "asyncio.Future[State]"
 
 
 class Engine:
@@ -126,6 +124,8 @@ class Engine:
             submit=self._submit,
         )
         self.sharing = self._shared(store, canonical, most_waiting)
+        self.witnesses: tuple[Witness, ...] = ()
+        """Those who are told of each decision that is stored."""
 
     def _lanes(
         self,
@@ -345,8 +345,8 @@ class Engine:
         if verdict is not True:
             self._not_stored(instance, ask, verdict)
             return
-        if (observer := self._dispatcher.observer) is not None:
-            observer.committed(instance, decision, append.transition.recorded_at)
+        for witness in self.witnesses:
+            witness.committed(instance, decision, append.transition.recorded_at)
         instance.state = decision.state
         ask.is_stored = True
         if (index := append.index) is not KEEP:
@@ -478,14 +478,11 @@ class Engine:
             return
         instance.busy = False
         instance.plan, instance.state = plan, state  # nothing, if it was archived meanwhile
-        if resend and not (state.final or instance.leaving):
-            self._resend(instance)
+        if resend and not (state.final or instance.leaving):  # noqa: SIM102  what is sent is no condition
+            # What may not have arrived; an attempt whose time is over gets its full time first, as a fact.
+            if self._dispatcher.resend(instance, self._clock.now()):
+                instance.queue.appendleft(Ask(Recover()))
         self._work(instance)
-
-    def _resend(self, instance: Instance) -> None:
-        """Send what may not have arrived. An attempt whose time is over gets its full time first, as a fact."""
-        if self._dispatcher.resend(instance, self._clock.now()):
-            instance.queue.appendleft(Ask(Recover()))
 
     def _unreadable(self, instance: Instance, error: Exception) -> None:
         """This process cannot run the instance: whoever asked is told, and timers do not come for it again."""

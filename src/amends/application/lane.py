@@ -75,7 +75,7 @@ class Lane:
     def __init__(self, name: str, transport: Transport, *, width: int, gate: Gate, ways: Ways) -> None:
         """Carry at most `width` commands at a time."""
         self.name = name
-        self.observer: Observer | None = None
+        self.observers: tuple[Observer, ...] = ()
         """Told of each command before it is queued here; None when nobody looks on."""
         self.gate = gate
         self._breaker = gate.breaker

@@ -1,31 +1,31 @@
 """The meter: what happened since this process opened, and how things stand when somebody looks.
 
 Rules
-- What happened is counted from the log, so nothing is counted that is not durable, and the engine counts nothing.
+- It is told by the engine what this process decided, once that is durable and before it is acted on. So processes that
+  share a store count each its own, and their sum is what happened.
 - Figures are plain numbers; durations are in seconds, by the clock of the orchestrator. How they are rendered is the
   door's.
 - Memory is bounded: a step's keys (``hold-stock[apple]``) are left out of its name, and what is remembered of
-  commands and instances has a limit; beyond it the oldest is forgotten, which costs a duration, never a count.
-It does not: survive the process, or see what other processes did before it opened.
+  commands has a limit; beyond it the oldest is forgotten. That costs a duration, never a count; so does a command that
+  another process issued.
+It does not: survive the process, or see what other processes do.
 """
 
-import asyncio
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from amends.application.errors import AmendsError
-from amends.application.follower import Followed
-from amends.application.history import events_in
+from amends.application.instance import Instance
 from amends.core import event as e
+from amends.core.decide import Decision
 from amends.core.effect import Direction
-from amends.ports import EventStore, StreamKey, Transition
+from amends.ports import StreamKey
 
 STEP_SECONDS: Final = (
     0.005,
@@ -47,14 +47,6 @@ STEP_SECONDS: Final = (
 LATE_SECONDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
 BATCH_SIZES: Final = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0)
 MOST_REMEMBERED: Final = 100_000
-A_STRETCH: Final = 50
-"""Transitions that are decoded before the loop may go on with something else."""
-
-Named: TypeAlias = tuple[str, tuple[e.AnyEvent, ...]]
-"""The name of a saga, and events of one of its instances."""
-
-K = TypeVar("K")
-V = TypeVar("V")
 _KEYS: Final = re.compile(r"\[[^\]]*\]")
 
 
@@ -115,15 +107,11 @@ class SagaCounts(msgspec.Struct):
 
 
 class Meter:
-    """A listener of the follower. `sagas`, `durations` and `attempts` are for reading."""
+    """A witness of the engine. `sagas`, `durations` and `attempts` are for reading."""
 
-    name = "meter"
-
-    def __init__(self, store: EventStore, *, most_remembered: int = MOST_REMEMBERED) -> None:
-        """Begin at nothing; `store` is asked for the saga of instances that began before."""
-        self._store = store
+    def __init__(self, *, most_remembered: int = MOST_REMEMBERED) -> None:
+        """Begin at nothing."""
         self.most_remembered = most_remembered
-        self._names: dict[StreamKey, str] = {}
         self._issued: dict[tuple[StreamKey, str, Direction], datetime] = {}
         self.sagas: dict[str, SagaCounts] = {}
         self.durations: dict[StepKey, Histogram] = {}
@@ -151,10 +139,10 @@ class Meter:
 
     @property
     def remembered(self) -> int:
-        """How many instances and commands are remembered."""
-        return len(self._names) + len(self._issued)
+        """How many commands are remembered."""
+        return len(self._issued)
 
-    def committed(self, transitions: int) -> None:
+    def wrote(self, transitions: int) -> None:
         """Take notice of a commit of so many transitions."""
         self.batches.add(transitions)
 
@@ -162,61 +150,13 @@ class Meter:
         """Take notice of a timer that was handled so late."""
         self.lateness.add(late.total_seconds())
 
-    async def begin(self, end: int) -> int:
-        """Count what comes from now on."""
-        return end
-
-    async def take(self, piece: Sequence[Followed]) -> None:
-        """Count `piece`."""
-        # First all that can fail or takes long, so that nothing is counted twice when the piece comes again.
-        readable: list[tuple[Transition, str, tuple[e.AnyEvent, ...]]] = []
-        for number, followed in enumerate(piece, start=1):
-            found = self._known(followed) or await self._saga_of(followed)
-            if found is not None:
-                readable.append((followed.transition, *found))
-            if number % A_STRETCH == 0:
-                await asyncio.sleep(0)
-        counts = self._count.get
-        for transition, saga, events in readable:
-            for event in events:
-                count = counts(type(event))
-                if count is not None:
-                    count(transition.key, saga, event, transition.recorded_at)
-
-    def _known(self, followed: Followed) -> "Named | None":
-        """Return what is counted of a transition without a look at its stream, as most are."""
-        try:
-            events = followed.events
-        except AmendsError:
-            return None
-        key, first = followed.transition.key, events[0]
-        saga = self._names.get(key)
-        if saga is None:
-            if type(first) is not e.SagaStarted:
-                return None
-            saga = first.saga
-            self._remember(self._names, key, saga)
-        return saga, events
-
-    async def _saga_of(self, followed: Followed) -> "Named | None":
-        """Return the same by such a look; None when the transition cannot be read (the projector reports it)."""
-        key = followed.transition.key
-        try:
-            events = followed.events
-            beginning = events
-            if followed.transition.position > 1:
-                beginning = events_in((await self._store.read(key, limit=1))[0])
-        except AmendsError:
-            return None
-        first = beginning[0]
-        saga = first.saga if isinstance(first, e.SagaStarted) else ""
-        self._remember(self._names, key, saga)
-        return saga, events
-
-    def _remember(self, known: dict[K, V], key: K, value: V) -> None:
-        known[key] = value
-        if len(known) > self.most_remembered:
-            del known[next(iter(known))]
+    def committed(self, instance: Instance, decision: Decision, at: datetime) -> None:
+        """Count a decision that is stored."""
+        key, saga = instance.key, decision.state.saga
+        for event in decision.events:
+            count = self._count.get(type(event))
+            if count is not None:
+                count(key, saga, event, at)
 
     def _started(self, _key: StreamKey, saga: str, _event: object, _at: datetime) -> None:
         self._counts(saga).started += 1
@@ -235,7 +175,10 @@ class Meter:
 
     def _issue(self, key: StreamKey, saga: str, event: e.CommandIssued, at: datetime) -> None:
         self._attempt(key, saga, event, at)
-        self._remember(self._issued, (key, event.step, event.direction), at)
+        issued = self._issued
+        issued[key, event.step, event.direction] = at
+        if len(issued) > self.most_remembered:
+            del issued[next(iter(issued))]
 
     def _attempt(
         self, _key: StreamKey, saga: str, event: e.CommandIssued | e.AttemptStarted, _at: datetime

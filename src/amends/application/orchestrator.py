@@ -19,7 +19,7 @@ from amends.application.gate import STANDARD, Protection
 from amends.application.history import EventView, events_of, state_at
 from amends.application.hooks import Hooks, StepHook
 from amends.application.instance import Ask, Until
-from amends.application.observer import Observers
+from amends.application.observer import Observer
 from amends.application.participants import ParticipantView, participant_view, steer
 from amends.application.registry import Registry
 from amends.application.saga_id import SagaIds, checked
@@ -127,12 +127,11 @@ class Orchestrator:
         self._tracer = (
             None if traces is None else Tracer(traces.sink, store=store, clock=clock, ratio=traces.ratio)
         )
-        looking = [
-            each for each in (self._tracer, Hooks(hooks, trace_id=self.trace_id) if hooks else None) if each
-        ]
-        if looking:
-            observer = looking[0] if len(looking) == 1 else Observers(looking)
-            self._engine.dispatcher.observe(observer, is_local=bool(hooks))
+        looking: tuple[Observer, ...] = () if self._tracer is None else (self._tracer,)
+        if hooks:
+            looking = (*looking, Hooks(hooks, trace_id=self.trace_id))
+        self._engine.witnesses = looking
+        self._engine.dispatcher.observe(looking, is_local=bool(hooks))
 
     @property
     def namespace(self) -> str:

@@ -128,8 +128,9 @@ class Service:
         self._follower = Follower(
             store, poll=POLL if engine.shards.is_shared else None, availability=engine.availability
         )
-        self._meter = Meter(store)
-        self._listeners: list[Listener] = [self._meter]
+        self._meter = Meter()
+        engine.witnesses = (*engine.witnesses, self._meter)
+        self._listeners: list[Listener] = []
         if incoming is not None:
             self._listeners.append(incoming.arrivals.beginnings)
         self._queries: Queries | None = None
@@ -337,7 +338,7 @@ class Service:
         return relay
 
     def _committed(self, transitions: int) -> None:
-        self._meter.committed(transitions)
+        self._meter.wrote(transitions)
         self._follower.committed(transitions)
 
 

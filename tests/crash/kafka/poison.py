@@ -211,7 +211,9 @@ class Trial:
             self.written += len(messages)
             await counted.until(self.written)
             took, cpu = time.monotonic() - began, time.process_time() - cpu_began
-            await service.follower.taken(service.meter, await service.orchestrator.store.log_end())
+            assert service.arrivals is not None
+            end = await service.orchestrator.store.log_end()
+            await service.follower.taken(service.arrivals.beginnings, end)
             good = len(messages) - poison
             return Pace(good / took, cpu / good)
 

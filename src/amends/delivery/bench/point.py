@@ -10,9 +10,8 @@ import asyncio
 import resource
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -20,7 +19,6 @@ import msgspec
 from amends.application.orchestrator import Orchestrator
 from amends.bootstrap import (
     EventStore,
-    Service,
     Transport,
     incoming,
     kafka,
@@ -84,33 +82,28 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 async def measure(task: Task) -> Measured:
     """Run `task` and return its figures."""
-    async with _opened(task) as (amends, counted):
+    async with _opened(task) as amends:
         numbers = iter(range(task.first, task.first + task.warm_up + task.sagas))
         await _run(amends, task, numbers, task.warm_up)
-        await counted()
         print(READY, flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         cpu, began = time.process_time(), time.perf_counter()
         latencies = await _run(amends, task, numbers, task.sagas)
-        await counted()
         spent, cpu = time.perf_counter() - began, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Measured(spent=spent, cpu=cpu, peak_mb=peak, latencies=latencies)
 
 
 @asynccontextmanager
-async def _opened(task: Task) -> AsyncGenerator[tuple[Orchestrator, Callable[[], Awaitable[None]]]]:
-    """Open what is measured; with it comes what waits until all is counted that is durable."""
+async def _opened(task: Task) -> AsyncGenerator[Orchestrator]:
+    """Open what is measured."""
     async with AsyncExitStack() as stack:
-        if task.topics is None:
-            orchestrator = _orchestrator(task, bindings(task.workload, task.url))
-            if not task.metrics:
-                yield await stack.enter_async_context(orchestrator), _nothing
-                return
-            watched = await stack.enter_async_context(service(orchestrator))
-            yield orchestrator, partial(_counted, watched)
+        if task.topics is not None:
+            yield await _over_topics(task, task.topics, stack)
             return
-        yield await _over_topics(task, task.topics, stack), _nothing
+        orchestrator = _orchestrator(task, bindings(task.workload, task.url))
+        await stack.enter_async_context(service(orchestrator) if task.metrics else orchestrator)
+        yield orchestrator
 
 
 async def _over_topics(task: Task, topics: Topics, stack: AsyncExitStack) -> Orchestrator:
@@ -124,15 +117,6 @@ async def _over_topics(task: Task, topics: Topics, stack: AsyncExitStack) -> Orc
     stack.push_async_callback(coming.intake.stop)
     await coming.begin()
     return orchestrator
-
-
-async def _counted(watched: Service) -> None:
-    # The log of this process alone: nobody else writes to its store, so it ends where it does now.
-    await watched.follower.taken(watched.meter, await watched.orchestrator.store.log_end())
-
-
-async def _nothing() -> None:
-    """There is nothing to wait for."""
 
 
 def _orchestrator(task: Task, participants: Mapping[str, Transport]) -> Orchestrator:

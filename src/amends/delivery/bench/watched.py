@@ -2,8 +2,7 @@
 
 Rules: a turn measures all off, all on with no saga kept by the sampler, and all on with every saga kept, one after the
 other; the next turn goes the other way round. A ratio is the median over the turns: only what was measured side by side
-is compared. Spans go over HTTP to a receiver in a process of its own; the meter has counted all before the time is
-taken.
+is compared. Spans go over HTTP to a receiver in a process of its own.
 It does not: render or judge.
 """
 
