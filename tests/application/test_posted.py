@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from amends import Failed, Succeeded
+from amends.application.gate import Protection
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer
 from amends.ports import EventStore
@@ -47,9 +50,11 @@ class Post:
         """Nothing to release."""
 
 
-async def test_as_many_are_on_their_way_as_the_lane_is_wide_and_they_go_together(store: EventStore) -> None:
+async def test_no_more_are_on_their_way_than_the_binding_says_and_they_go_together(store: EventStore) -> None:
     post = Post()
-    async with orchestrator(store, sagas=[BANK_ONLY], participants={"bank": post}, lane_width=5) as amends:
+    async with orchestrator(
+        store, sagas=[BANK_ONLY], participants={"bank": post}, protections={"bank": Protection(width=5)}
+    ) as amends:
         runs = [asyncio.create_task(amends.run(BANK_ONLY, Order())) for _ in range(12)]
         lane = amends.engine.dispatcher.lanes["bank"]
         await until(lambda: lane.queued == 7)
@@ -62,6 +67,23 @@ async def test_as_many_are_on_their_way_as_the_lane_is_wide_and_they_go_together
         post.answer(PAID)
         assert {view.status for view in await asyncio.gather(*runs)} == {"completed"}
         assert lane.in_flight == 0
+
+
+@pytest.mark.parametrize(("most_live", "expected"), [(10_000, 20), (30, 15), (2, 2)])
+async def test_more_are_posted_than_would_be_called_as_long_as_others_have_room(
+    store: EventStore, most_live: int, expected: int
+) -> None:
+    post = Post()
+    async with orchestrator(
+        store, sagas=[BANK_ONLY], participants={"bank": post}, lane_width=2, most_live=most_live
+    ) as amends:
+        runs = [asyncio.create_task(amends.run(BANK_ONLY, Order())) for _ in range(30)]
+        await until(lambda: len(post.on_their_way) == expected)
+        await turns()
+        assert len(post.on_their_way) == expected
+        while not all(run.done() for run in runs):
+            post.answer(PAID)
+            await turns(1)
 
 
 async def test_what_is_posted_is_given_up_when_its_time_is_over_and_its_answer_is_passed_over(

@@ -8,6 +8,7 @@ It does not: retry, persist, or look at time.
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 from amends.application.bindings import by_saga
 from amends.application.gate import STANDARD, Gate, Protection
@@ -22,6 +23,8 @@ from amends.core.outcome import Accepted, Answer, Failed
 from amends.ports import Clock, Transport
 
 Deliver = Callable[[SendCommand, Answer | Accepted], None]
+POSTED: Final = 10
+"""How many times as many commands are on their way at a time where they are posted."""
 
 
 class Dispatcher:
@@ -32,6 +35,7 @@ class Dispatcher:
         transports: Mapping[str, Transport],
         *,
         width: int,
+        most_live: int,
         clock: Clock,
         protections: Mapping[str, Protection],
         deliver: Deliver,
@@ -40,17 +44,23 @@ class Dispatcher:
         index: OwnIndex,
         patience: Patience,
     ) -> None:
-        """Make a lane for every bound participant, protected as `protections` say, by the names of bindings."""
+        """Make a lane for every bound participant, protected as `protections` say, by the names of bindings.
+
+        What is posted takes no worker and no connection: more of it may be on its way, as long as the instances that it
+        keeps in memory leave room for others.
+        """
         self._deliver = deliver
         self._lanes: dict[str, Lane] = {}
         self.releases = Releases(self._lanes, index, patience, bring_back)
         ways = Ways(deliver=deliver, set_aside=set_aside, news=self.releases.note)
+        most_posted = max(width, min(POSTED * width, most_live // (len(transports) + 1)))
         for name, transport in transports.items():
             protection = protections.get(name, protections.get("", STANDARD))
             self._lanes[name] = Lane(
                 name,
                 transport,
                 width=min(width, protection.width or width),
+                most_posted=protection.width or most_posted,
                 gate=Gate(protection, clock),
                 ways=ways,
             )

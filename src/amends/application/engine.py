@@ -95,9 +95,8 @@ class Engine:
         index = (
             SharedIndex(store, store, self.shards) if isinstance(store, SharedStore) else WholeIndex(store)
         )
-        self._dispatcher = self._lanes(transports, lane_width, protections, index)
-        if self._dispatcher.posts:
-            self._writer.in_halves = False
+        self._dispatcher = self._lanes(transports, (lane_width, most_live), protections, index)
+        self._writer.in_halves &= not self._dispatcher.posts
         self._doubts = Doubts(self._dispatcher, partial(self._answered, is_settled=True))
         self._live = Live(
             most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room
@@ -130,13 +129,15 @@ class Engine:
     def _lanes(
         self,
         transports: dict[str, Transport],
-        width: int,
+        bounds: tuple[int, int],
         protections: Mapping[str, Protection],
         index: OwnIndex,
     ) -> Dispatcher:
+        width, most_live = bounds
         return Dispatcher(
             transports,
             width=width,
+            most_live=most_live,
             clock=self._clock,
             protections=protections,
             deliver=self._answered,

@@ -6,7 +6,7 @@ Rules
   without a detour through the event loop. What a transport answers goes back as it is; should it raise, that is an
   attempt that failed.
 - A transport that can is handed what may go without a worker, all in the same turn of the loop: so it can carry them
-  together. As many are on their way at a time as there would be workers.
+  together.
 - What may not go yet waits: in the queue as long as it soon may, else it is set aside (`backlog.py`), so that its
   instance can leave memory. It comes back when the gate lets it (`releases.py`).
 - An attempt that was not sent uses up nothing: whoever asks is told that its time stands still.
@@ -72,8 +72,10 @@ class Posted:
 class Lane:
     """The way to one participant."""
 
-    def __init__(self, name: str, transport: Transport, *, width: int, gate: Gate, ways: Ways) -> None:
-        """Carry at most `width` commands at a time."""
+    def __init__(
+        self, name: str, transport: Transport, *, width: int, most_posted: int, gate: Gate, ways: Ways
+    ) -> None:
+        """Carry at most `width` commands at a time; `most_posted` where the transport takes them without workers."""
         self.name = name
         self.observers: tuple[Observer, ...] = ()
         """Told of each command before it is queued here; None when nobody looks on."""
@@ -85,6 +87,7 @@ class Lane:
         self._transport = transport
         self._context = copy_context()
         self._width = width
+        self._most_posted = most_posted
         self._ways = ways
         self._queue = LaneQueue()
         self._blocked: dict[Kind, Obstacle] = {}
@@ -322,7 +325,7 @@ class Lane:
 
     def _post_all(self, post: Callable[[SendCommand, Told], Callable[[], None]]) -> None:
         """Hand over all that may go."""
-        while self._queue.length and len(self._posted) < self._width and self._may_some_go():
+        while self._queue.length and len(self._posted) < self._most_posted and self._may_some_go():
             call = self._next()
             if call is None:
                 break
