@@ -48,6 +48,8 @@ UNFIT = {
     "no JSON": with_body(b"[{"),
     "no UTF-8": with_body(b'["\xff"]'),
     "U+0000 as such": with_body(b'["\x00"]'),
+    "what separates members, in a body": with_body(b'["a"]\x01["b"]'),
+    "what separates members, in an id": an_append(StreamKey("default", "a\x01b")),
     "U+0000 in an id": an_append(StreamKey("default", "a\x00b")),
     "half a character in an id": an_append(StreamKey("default", "\ud800")),
     "an id that no index takes": an_append(

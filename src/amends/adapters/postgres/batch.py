@@ -18,8 +18,8 @@ EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """From which the statements count microseconds."""
 MICROSECOND: Final = timedelta(microseconds=1)
 SEPARATOR: Final = "\x01"
-"""Between texts that travel as one: no JSON has it, and no id. Should one have it all the same, then there are more of
-them than rows, and the server refuses the batch.
+"""Between texts that travel as one: no JSON has it, and no id of the orchestrator's. A body that has it all the same
+makes more of them than there are rows, and the server refuses the batch; a key is refused here.
 """
 
 Place: TypeAlias = tuple[StreamKey, int]
@@ -77,9 +77,16 @@ def _instant(instant: datetime | None) -> object:
 
 
 def _keys(keys: Iterable[StreamKey]) -> tuple[str, str]:
-    """Return namespaces and saga ids, each as one text."""
+    """Return namespaces and saga ids, each as one text.
+
+    Raises:
+        ValueError: one of them has the separator in it.
+    """
     namespaces, saga_ids = zip(*keys, strict=True) if keys else ((), ())
-    return SEPARATOR.join(namespaces), SEPARATOR.join(saga_ids)
+    together = SEPARATOR.join(namespaces), SEPARATOR.join(saga_ids)
+    if any(text.count(SEPARATOR) != max(len(saga_ids) - 1, 0) for text in together):
+        raise ValueError("PostgreSQL cannot keep what it was given: U+0001 in a saga id or namespace")
+    return together
 
 
 def _bodies(bodies: Iterable[bytes]) -> bytes:
