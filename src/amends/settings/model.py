@@ -420,7 +420,11 @@ class SagaDefaults:
         choice("continue", "fail"),
         "What a refused coupon means: go on with the original amount, or roll back. " + LATER,
     )
-    lane_width: int = key(100, whole(1, 10_000), "How many calls are made to one participant at a time.")
+    lane_width: int = key(
+        100,
+        whole(1, 10_000),
+        "How many calls are made to one participant at a time; over Kafka ten times as many commands.",
+    )
     most_live: int = key(10_000, whole(1, 10_000_000), "How many instances may be in memory.")
     most_waiting: int = key(
         10_000, whole(0, 10_000_000), "How many starts may wait for room; beyond that they get 429."
