@@ -19,8 +19,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         1,
         "core/draft.py",
-        "        if type(step) is StepState:\n            self.sends",
-        "        if type(step) is StepState and step.attempt == 1:\n            self.sends",
+        "        if step is not None:\n            self.sends",
+        "        if step is not None and step.attempt == 1:\n            self.sends",
         "test_rule_01_persist_then_act",
     ),
     Mutation(

@@ -78,7 +78,7 @@ class Lane:
         """Carry at most `width` commands at a time; `most_posted` where the transport takes them without workers."""
         self.name = name
         self.observers: tuple[Observer, ...] = ()
-        """Told of each command before it is queued here; None when nobody looks on."""
+        """Told of each command before it is queued here."""
         self.gate = gate
         self._breaker = gate.breaker
         self.backlog = Backlog()

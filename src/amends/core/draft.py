@@ -108,7 +108,7 @@ class Draft:
             self.raised(path, function, f"named its command {type(made.name).__name__}, not str")
             return None
         try:
-            return storable(made.name), msgspec.Raw(self.plan.codec.encode(made.payload))
+            return storable(made.name), self.encode(made.payload)
         except ValueError as error:
             self.raised(path, function, error)
             return None
@@ -174,8 +174,8 @@ class Draft:
 
     def send(self, path: str) -> None:
         """Have the outstanding command of the step at `path` sent once the facts are durable."""
-        step = self.state.nodes.get(path)
-        if type(step) is StepState:
+        step = self.step(path)
+        if step is not None:
             self.sends.append(self.state.command(path, step))
 
     def locate(self, path: str) -> tuple[Place, str]:

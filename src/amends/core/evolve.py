@@ -157,8 +157,7 @@ _WHEN_REFUSED: dict[Phase, Phase] = {
 def _do_succeeded(state: State, path: str, outcome: e.Verdict, reply: Value | None) -> None:
     step = _step(state, path)
     to = _WHEN_SUCCEEDED.get(step.phase, "succeeded")
-    if (step.phase, "succeeded", to) not in STEP:
-        raise _misfit(state, path, "succeeded", to)
+    _moving(state, path, "succeeded", to)
     if to == "succeeded":
         _settle(state, path)
         state.nodes[path] = replace(step, phase=to, answered=outcome, reply=reply, payload=b"", due=None)
@@ -171,9 +170,9 @@ def _do_succeeded(state: State, path: str, outcome: e.Verdict, reply: Value | No
 def _do_refused(state: State, path: str, code: str, reason: str) -> None:
     step = _step(state, path)
     to = _WHEN_REFUSED.get(step.phase, "refused")
+    _moving(state, path, "refused", to)
     if to == "refused":
         _settle(state, path)
-        _moving(state, path, "refused", to)
         state.nodes[path] = replace(
             step,
             phase=to,
@@ -184,7 +183,6 @@ def _do_refused(state: State, path: str, code: str, reason: str) -> None:
             due=None,
         )
     else:
-        _moving(state, path, "refused", to)
         state.nodes[path] = replace(step, phase=to, answered="refused")
 
 

@@ -109,8 +109,7 @@ def _begin(draft: Draft, place: StepPlace, keys: str, path: str) -> Progress:
 
 
 def _run_do(draft: Draft, place: StepPlace, keys: str) -> Any:
-    scope = place.scope
-    return place.step.do(draft.plan.decoders[scope](draft.state.data[scope + keys].raw))
+    return place.step.do(draft.data(place.scope, keys))
 
 
 def _do_raised(draft: Draft, place: StepPlace, path: str) -> Progress:
