@@ -3,8 +3,8 @@
 Rules
 - A connection is opened by the call that needs it, inside the event loop of that call, and serves one request at a
   time. It is used again when its response allows it, and closed after `KEEP` seconds of doing nothing.
-- A host's name is resolved for each new connection; of several addresses the next is tried when one does not answer.
-  No connection is used for longer than `AGE` seconds and a little, so what the name stands for now is found out.
+- A host's name is resolved for each new connection (`dialing.py`). None is used for longer than `AGE` seconds and a
+  little, so what the name stands for now is found out.
 - The limit is per host and there is none over all hosts: a participant that hangs uses up its own connections, and the
   others' sagas go on. Who waits for one gets it in turn.
 - Nothing is sent twice, and nothing is remembered between calls: no cookies, no proxies or passwords from the
@@ -18,6 +18,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from amends.adapters.http.answers import HttpAnswer
+from amends.adapters.http.dialing import dial
 from amends.adapters.http.response import Response
 
 KEEP: Final = 15.0
@@ -26,8 +27,6 @@ AGE: Final = 60.0
 """Seconds after which a connection serves its last request, however busy it is."""
 APART: Final = 30
 """Of so many connections that are opened together, no two end in the same second."""
-RACE_AFTER: Final = 0.25
-"""Seconds after which the next address of a host is tried beside the first one (RFC 8305)."""
 
 
 class CannotConnect(Exception):
@@ -179,13 +178,7 @@ class _Way:
 
     async def _opened(self) -> Connection:
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(self),
-                self._host.name,
-                self._host.port,
-                ssl=self._context,
-                happy_eyeballs_delay=RACE_AFTER,
-            )
+            connection = await dial(lambda: Connection(self), self._host.name, self._host.port, self._context)
         except OSError as error:
             self._free()
             raise CannotConnect from error
