@@ -28,6 +28,9 @@ from amends.adapters.kafka.leaders import Found
 ROOM = 1_000
 """Records that a batch takes."""
 
+PATIENCE = 60.0
+"""Seconds after which what is to come is not waited for any more, on a machine that is busy."""
+
 AWAY: type[Exception] = KafkaConnectionError
 MOVED: type[Exception] = NotLeaderForPartitionError
 FORBIDDEN: type[Exception] = TopicAuthorizationFailedError
@@ -73,6 +76,7 @@ class ScriptedBroker:
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.asked: list[Collection[str]] = []
+        self.asked_at: list[float] = []
         self.found: dict[str, Found] = {}
         self.is_mute = False
         self.answers = asyncio.Event()
@@ -112,7 +116,7 @@ class ScriptedBroker:
         await self._until(lambda: len(self.asked) >= number)
 
     async def _until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not holds():
                 self._news.clear()
                 await self._news.wait()
@@ -157,6 +161,7 @@ class ScriptedBroker:
 
     async def ask(self, _producer: Producer, topics: Collection[str]) -> Mapping[str, Found]:
         self.asked.append(topics)
+        self.asked_at.append(asyncio.get_running_loop().time())
         self._news.set()
         await self.answers.wait()
         if self.is_mute:

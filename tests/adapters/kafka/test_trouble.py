@@ -14,6 +14,7 @@ from tests.adapters.kafka.scripted_broker import (
     AWAY,
     FORBIDDEN,
     MOVED,
+    PATIENCE,
     STRANGE,
     TOO_FEW,
     ScriptedBroker,
@@ -23,7 +24,7 @@ from tests.adapters.kafka.test_order import ONE, key_of, publish, turns
 ALL_WELL = Found(is_led=True, is_in_sync=True, may_write=True)
 LED = Found(is_led=True, is_in_sync=False, may_write=False)
 SEVERAL = 4
-"""Questions, over more than a second."""
+"""Questions that are waited for, with pauses that grow."""
 
 
 async def give_up(
@@ -43,11 +44,13 @@ async def give_up(
     broker.goes_well(place)
 
 
-async def until_clear(sender: KafkaSender, broker: ScriptedBroker) -> None:
+async def until_clear(sender: KafkaSender, broker: ScriptedBroker, topic: str = "one") -> None:
+    """Wait until answers have ended a topic's trouble."""
     await turns(3)
-    while sender.trouble:
-        await broker.until_asked(len(broker.asked) + 1)
-        await turns(3)
+    async with asyncio.timeout(PATIENCE):
+        while sender.trouble_of([topic]):
+            await broker.until_asked(len(broker.asked) + 1)
+            await turns(3)
 
 
 async def stays(sender: KafkaSender, broker: ScriptedBroker) -> str:
@@ -125,7 +128,7 @@ async def test_a_partition_that_is_silent_is_asked_after_while_others_are_writte
     under_way = publish(sender, b"under way", topic="two", key=key_of(1, of=2))
     await broker.until_tried(len(broker.tries) + 1)
     broker.found["two"] = LED
-    await until_clear(sender, broker)
+    await until_clear(sender, broker, "two")
     assert not under_way.done()
     broker.let_go(other)
     await under_way
@@ -226,14 +229,12 @@ async def test_what_no_answer_can_prove_is_told_until_a_record_passes_and_says_s
 async def test_who_may_not_be_answered_is_asked_on_with_pauses_that_grow() -> None:
     broker = ScriptedBroker(one=1)
     broker.is_mute = True
-    sender, now = broker.sender(), asyncio.get_running_loop().time
+    sender = broker.sender()
     await give_up(sender, broker, AWAY())
-    times: list[float] = []
     for number in range(1, 5):
         await broker.until_asked(number)
-        times.append(now())
         assert sender.trouble
-    gaps = [after - before for before, after in itertools.pairwise(times)]
+    gaps = [after - before for before, after in itertools.pairwise(broker.asked_at)]
     pause = FIRST_PAUSE
     for gap in gaps:
         pause = longer(pause)
@@ -253,15 +254,14 @@ async def test_all_topics_are_asked_after_at_once() -> None:
     sender = broker.sender()
     await give_up(sender, broker, AWAY())
     await give_up(sender, broker, AWAY(), place=Partition("two", 1))
-    while not broker.asked or set(broker.asked[-1]) != {"one", "two"}:
-        await broker.until_asked(len(broker.asked) + 1)
+    async with asyncio.timeout(PATIENCE):
+        while not broker.asked or set(broker.asked[-1]) != {"one", "two"}:
+            await broker.until_asked(len(broker.asked) + 1)
     broker.found["one"] = LED
-    while sender.trouble_of(["one"]):
-        await broker.until_asked(len(broker.asked) + 1)
-        await turns(3)
+    await until_clear(sender, broker)
     assert sender.trouble_of(["two"])
     broker.found["two"] = LED
-    await until_clear(sender, broker)
+    await until_clear(sender, broker, "two")
     await sender.close()
 
 
@@ -287,7 +287,7 @@ async def test_closing_asks_no_more() -> None:
     await give_up(sender, broker, AWAY())
     broker.answers.clear()
     await broker.until_asked(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await sender.close()
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
