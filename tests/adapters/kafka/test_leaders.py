@@ -93,6 +93,7 @@ async def test_a_broker_says_who_leads_and_what_is_allowed_and_makes_nothing() -
     async with connected() as (address, made):
         await make_topics(address, [there, forbidden], partitions=3, replicas=1)
         await administration.forbid(address, rule)
+        await until(made, there, may_write=True)
         await until(made, forbidden, may_write=False)
         found = await leaders.ask(made, topics)
         assert found[there] == Found(is_led=True, is_in_sync=True, may_write=True)
@@ -104,9 +105,9 @@ async def test_a_broker_says_who_leads_and_what_is_allowed_and_makes_nothing() -
 
 
 async def until(made: Producer, name: str, *, may_write: bool) -> None:
-    """Wait until a rule that was made a moment ago holds."""
+    """Wait until a topic, or a rule, that was made a moment ago is known."""
     async with asyncio.timeout(60):
-        while (await leaders.ask(made, [name]))[name].may_write is not may_write:
+        while (await leaders.ask(made, [name]))[name] != ALL_WELL._replace(may_write=may_write):
             await pause(0.05)
 
 
@@ -114,7 +115,7 @@ async def test_an_older_broker_does_not_say_what_is_allowed_and_one_that_is_too_
     name = new_name()
     async with connected() as (address, made):
         await make_topics(address, [name], partitions=3, replicas=1)
-        assert (await leaders.ask(made, [name]))[name].may_write
+        await until(made, name, may_write=True)
         speaks(made, newest=7)
         assert (await leaders.ask(made, [name]))[name] == Found(is_led=True, is_in_sync=True, may_write=None)
         speaks(made, newest=3)
