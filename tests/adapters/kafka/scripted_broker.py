@@ -3,30 +3,39 @@
 Rules
 - What is written is kept by partition, in order. `refuse` has the next batches of a partition fail; `hold` keeps what
   comes to it until the test lets it go; `longest` is how many bytes of values a batch may have.
+- Who asks after topics waits for `answers`, fails while `is_mute`, and hears what stands in `found`.
 - Opening waits for `is_open`, and fails with `closed_by` while there is one.
 It does not: speak Kafka.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 
 from aiokafka.errors import (  # type: ignore[import-untyped]
     KafkaConnectionError,
     MessageSizeTooLargeError,
+    NotEnoughReplicasError,
     NotLeaderForPartitionError,
+    PolicyViolationError,
     TopicAuthorizationFailedError,
 )
 
 from amends.adapters.kafka import Address, KafkaSender
-from amends.adapters.kafka.driver import Builder, Partition
+from amends.adapters.kafka.driver import Builder, Partition, Producer
+from amends.adapters.kafka.leaders import Found
 
 ROOM = 1_000
 """Records that a batch takes."""
 
+PATIENCE = 60.0
+"""Seconds after which what is to come is not waited for any more, on a machine that is busy."""
+
 AWAY: type[Exception] = KafkaConnectionError
 MOVED: type[Exception] = NotLeaderForPartitionError
 FORBIDDEN: type[Exception] = TopicAuthorizationFailedError
+TOO_FEW: type[Exception] = NotEnoughReplicasError
+STRANGE: type[Exception] = PolicyViolationError
 
 
 class ListBuilder:
@@ -66,12 +75,18 @@ class ScriptedBroker:
         self.closed_by: Exception | None = None
         self.is_open = asyncio.Event()
         self.is_open.set()
+        self.asked: list[Collection[str]] = []
+        self.asked_at: list[float] = []
+        self.found: dict[str, Found] = {}
+        self.is_mute = False
+        self.answers = asyncio.Event()
+        self.answers.set()
         self._refused: dict[Partition, list[Exception]] = defaultdict(list)
         self._held: dict[Partition, list[tuple[list[bytes], asyncio.Future[object]]]] = {}
         self._news = asyncio.Event()
 
     def sender(self) -> KafkaSender:
-        return KafkaSender(Address(("scripted",)), make=lambda *_, **__: self)
+        return KafkaSender(Address(("scripted",)), make=lambda *_, **__: self, ask=self.ask)
 
     # --- what a test says ---
 
@@ -94,8 +109,15 @@ class ScriptedBroker:
 
     async def until_tried(self, number: int) -> None:
         """Wait until so many batches came."""
-        async with asyncio.timeout(20):
-            while len(self.tries) < number:
+        await self._until(lambda: len(self.tries) >= number)
+
+    async def until_asked(self, number: int) -> None:
+        """Wait until it was asked so often after topics."""
+        await self._until(lambda: len(self.asked) >= number)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not holds():
                 self._news.clear()
                 await self._news.wait()
 
@@ -136,6 +158,15 @@ class ScriptedBroker:
         else:
             self.written[place] += values
             done.set_result(None)
+
+    async def ask(self, _producer: Producer, topics: Collection[str]) -> Mapping[str, Found]:
+        self.asked.append(topics)
+        self.asked_at.append(asyncio.get_running_loop().time())
+        self._news.set()
+        await self.answers.wait()
+        if self.is_mute:
+            raise AWAY
+        return {topic: self.found.get(topic, Found()) for topic in topics}
 
     async def send(self, *_: object, **__: object) -> "asyncio.Future[object]":
         raise AssertionError("records go in batches")

@@ -13,6 +13,9 @@ import aiokafka  # type: ignore[import-untyped]
 from servers import kafka
 from tests.adapters.shared import Shared
 
+PATIENCE = 120.0
+"""Seconds after which what is to come is not waited for any more, on a machine that is busy."""
+
 _SHARED = Shared("servers.kafka")
 
 
@@ -32,7 +35,7 @@ async def written(server: str, topic: str, count: int) -> list[Any]:
     reader: Any = aiokafka.AIOKafkaConsumer(topic, bootstrap_servers=server, auto_offset_reset="earliest")
     await reader.start()
     found: list[Any] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         ends = await reader.end_offsets(reader.assignment())
         while len(found) < max(count, sum(ends.values())):
             for records in (await reader.getmany(timeout_ms=500)).values():

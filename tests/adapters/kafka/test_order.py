@@ -9,7 +9,7 @@ import pytest
 from amends.adapters.kafka import KafkaSender
 from amends.adapters.kafka.driver import Partition, hash_of
 from amends.adapters.kafka.lines import TooLarge
-from tests.adapters.kafka.scripted_broker import AWAY, FORBIDDEN, MOVED, ScriptedBroker
+from tests.adapters.kafka.scripted_broker import AWAY, FORBIDDEN, MOVED, PATIENCE, ScriptedBroker
 
 ONE = Partition("one", 0)
 MANY = 60
@@ -223,7 +223,7 @@ async def test_closing_tells_all_who_wait_wherever_they_are() -> None:
     unknown = publish(sender, b"unknown", topic="not-there")
     await turns(5)
     await sender.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         told = await asyncio.gather(under_way, pausing, gathered, unknown, return_exceptions=True)
     assert [type(each) for each in told] == [ConnectionError] * 4
     with pytest.raises(ConnectionError):
@@ -237,6 +237,6 @@ async def test_closing_tells_those_who_wait_for_the_connection() -> None:
     waiting = publish_all(sender, numbered(0, 3))
     await turns(5)
     await sender.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         told = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(each) for each in told] == [ConnectionError] * 3

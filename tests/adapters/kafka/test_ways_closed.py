@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from amends.adapters.kafka import Address, make_topics
+from amends.adapters.kafka import Address, KafkaSender, make_topics
 from tests.adapters.kafka import administration
 from tests.adapters.kafka.administration import Rule
-from tests.adapters.kafka.shared_broker import broker, new_name
+from tests.adapters.kafka.shared_broker import broker, new_name, written
 from tests.adapters.kafka.world import World, world
 from tests.crash.cluster.services import pause
 
@@ -81,6 +81,30 @@ async def troubled(at: World, name: str) -> dict[str, str]:
             if name in at.service.troubles:
                 return {**at.service.troubles, "last": f"o-{number}"}
     raise AssertionError
+
+
+async def test_63_what_may_be_written_again_is_told_no_more_though_nothing_is_written() -> None:
+    address, name = Address((broker().address,)), new_name()
+    sender, rule = KafkaSender(address), Rule("topic", name, "write")
+    await make_topics(address, [name], partitions=3, replicas=1)
+    await administration.forbid(address, rule)
+    count = 0
+    async with asyncio.timeout(PATIENCE):
+        while not sender.trouble:
+            writing = asyncio.create_task(sender.publish(name, key=b"k", value=b"x", headers=()))
+            while not (writing.done() or sender.trouble):
+                await pause(0.05)
+            count += not writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+    for _ in range(WATCHED):
+        assert sender.trouble == f"not allowed: write to {name}"
+        await pause(0.1)
+    await administration.allow(address, rule)
+    async with asyncio.timeout(PATIENCE):
+        while sender.trouble:
+            await pause(0.05)
+    await sender.close()
+    assert len(await written(broker().address, name, count)) == count
 
 
 async def test_63_what_may_not_be_read_is_told_without_coming_and_going() -> None:

@@ -1,7 +1,7 @@
 """The driver, aiokafka, as far as it is used: typed here, for it is annotated in part only.
 
-Rules: nothing else imports it. What may come of asking a broker is one of `DRIVER_ERRORS`; which of them means what is
-said by the names below. It does not: add behaviour.
+Rules: nothing else imports it, but `question.py`, for a message that it lacks. What may come of asking a broker is one
+of `DRIVER_ERRORS`; which of them means what is said by the names below. It does not: add behaviour.
 """
 
 import asyncio
@@ -40,6 +40,23 @@ NO_TOPIC: Final[tuple[type[Exception], ...]] = (
     _errors.UnknownTopicOrPartitionError,
     _errors.InvalidTopicError,
 )
+NO_ANSWER: Final[tuple[type[Exception], ...]] = (
+    OSError,
+    _errors.KafkaConnectionError,
+    _errors.NodeNotReadyError,
+    _errors.StaleMetadata,
+    _errors.BrokerNotAvailableError,
+    _errors.LeaderNotAvailableError,
+    _errors.NotLeaderForPartitionError,
+    _errors.RequestTimedOutError,
+    _errors.KafkaTimeoutError,
+)
+"""No broker can be reached, or answers in time, or leads the partition."""
+TOO_FEW: Final[tuple[type[Exception], ...]] = (
+    _errors.NotEnoughReplicasError,
+    _errors.NotEnoughReplicasAfterAppendError,
+)
+"""Not as many replicas follow as a record must reach."""
 NOT_OURS: Final[tuple[type[Exception], ...]] = (
     _errors.CommitFailedError,
     _errors.IllegalStateError,

@@ -7,6 +7,7 @@ Rules
 - When a topic comes to have other partitions, what waits is placed anew: not before nothing of the topic is on its way
   any more, since that may come back, and would be overtaken.
 - What nobody waits for any more does not go.
+- A topic's trouble ends when all is proved that its failures call for, or by who writes there.
 It does not: write, or know when what failed may go again.
 """
 
@@ -18,12 +19,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from amends.adapters.kafka import driver
+from amends.adapters.kafka.leaders import Found, Proof
 from amends.adapters.kafka.trouble import Trouble
 
 _log = logging.getLogger(__name__)
 
 Told: TypeAlias = Callable[[BaseException | None], None]
 """Hears what became of a record: None when it is durable."""
+
+
+UNTIL_WRITTEN = " (told until a record is written there)"
+"""What is said of a trouble that nothing else can show to be over."""
 
 
 class TooLarge(Exception):
@@ -81,6 +87,11 @@ class Line:
             self.waiting and not self.is_busy and self.resting is None and not self.topic.is_being_placed
         )
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a batch is under way, or somebody waits for a record."""
+        return self.is_busy or not all(pending.is_unwanted for pending in self.waiting)
+
     def fill(self, builder: driver.Builder) -> None:
         """Take from the front what there is room for; what cannot be written as a record is told so."""
         going: list[Pending] = []
@@ -129,6 +140,10 @@ class Topic:
     def __init__(self, name: str, trouble: Trouble) -> None:
         self.name = name
         self.trouble = trouble
+        self.failures = 0
+        """How often something failed here."""
+        self._proofs: set[Proof] = set()
+        """What proves, all of it together, that its trouble is over."""
         self.is_looked_for = False
         """Whether somebody finds out how many partitions there are."""
         self.lines: dict[int, Line] = {}
@@ -137,6 +152,38 @@ class Topic:
         self._turn = 0
         self.is_being_placed = False
         """Whether it has other partitions than its lines are for."""
+
+    # --- what is wrong ---
+
+    def fails(self, text: str, proof: Proof) -> None:
+        """Note that it cannot be written to, and what would prove that it can."""
+        self.failures += 1
+        self._proofs.add(proof)
+        self.trouble.begins(text)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing shows when its trouble is over: nothing that failed is under way or waits."""
+        if not self.trouble.text or self.trouble.text.endswith(UNTIL_WRITTEN) or self.is_looked_for:
+            return False
+        concerned = [line for line in self.lines.values() if line.pause] or self.lines.values()
+        return not any(line.is_wanted for line in concerned)
+
+    def hears(self, found: Found) -> None:
+        """Learn what the leaders of its partitions say, while it is silent."""
+        if found.proves(self._proofs):
+            self.ends()
+        elif not found.can_prove(self._proofs):
+            self.trouble.begins(f"{self.trouble.text}{UNTIL_WRITTEN}")
+
+    def ends(self) -> None:
+        """Note that it can be written to."""
+        self._proofs.clear()
+        for line in self.lines.values():
+            line.pause = 0.0
+        self.trouble.ends()
+
+    # --- what waits ---
 
     def is_waited_for(self) -> bool:
         """Drop what cannot be placed yet and is not wanted any more; return whether anything is left."""

@@ -7,18 +7,20 @@ Rules
   being acknowledged. Only when those take longer than `LONG` do other partitions go ahead.
 - One batch of a partition is under way at a time. One that fails goes again after a pause that grows, before all that
   came later; other partitions do not wait for it. What is wrong is the topic's trouble until none of its partitions
-  fails any more.
+  fails any more, or, when nothing that failed waits any more, until the leaders of its partitions say what proves that
+  it is over (`leaders.py`). They are asked with pauses that grow, for all such topics at once, one question at a time.
 - A batch that is too large says nothing of its records: they go again one by one, in their order, and the one that is
   too large by itself fails.
 It does not: know what a record means, or open connections.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
-from amends.adapters.kafka import driver
+from amends.adapters.kafka import driver, leaders
 from amends.adapters.kafka.lines import Line, Pending, Sent, Told, TooLarge, Topic, tell
 from amends.adapters.kafka.trouble import Trouble, longer, told
 
@@ -26,13 +28,21 @@ CLOSED = "the connection to Kafka is closed"
 LONG = 0.01
 """Seconds that records wait for what is under way to other partitions."""
 
+Ask: TypeAlias = Callable[[driver.Producer, Collection[str]], Awaitable[Mapping[str, leaders.Found]]]
+"""Asks after topics; raises one of `driver.DRIVER_ERRORS` when nobody answers."""
+
+_log = logging.getLogger(__name__)
+
 
 class Outgoing:
     """All that is on its way to one cluster."""
 
-    def __init__(self, connected: Callable[[], Awaitable[driver.Producer]], where: str) -> None:
+    def __init__(
+        self, connected: Callable[[], Awaitable[driver.Producer]], where: str, ask: Ask = leaders.ask
+    ) -> None:
         """`connected` returns the producer when it is connected, or raises; `where` is for the log."""
         self._connected = connected
+        self._ask = ask
         self._where = where
         self._topics: dict[str, Topic] = {}
         self._ready: dict[Line, None] = {}
@@ -41,6 +51,7 @@ class Outgoing:
         self._tasks: set[asyncio.Task[None]] = set()
         self._next: asyncio.Handle | None = None
         self._is_soon = False
+        self._is_watched = False
         self._is_closed = False
 
     def troubles(self, topics: Iterable[str] | None = None) -> Iterable[str]:
@@ -82,7 +93,7 @@ class Outgoing:
                 topic.has(await _count(await self._connected(), topic))
                 break
             except driver.DRIVER_ERRORS as error:
-                topic.trouble.begins(told(error, about=f"write to {topic.name}"))
+                self._troubled(topic, error)
                 pause = longer(pause)
                 await asyncio.sleep(pause)
             except Exception as error:  # noqa: BLE001  whatever it is, it concerns those who wait
@@ -165,7 +176,7 @@ class Outgoing:
         line.pause = 0.0
         topic = line.topic
         if topic.trouble.text and not any(each.pause for each in topic.lines.values()):
-            topic.trouble.ends()
+            topic.ends()
 
     def _failed(self, line: Line, error: BaseException) -> None:
         if self._is_closed:
@@ -178,7 +189,7 @@ class Outgoing:
                 line.ends(TooLarge(f"{size} bytes are more than the broker takes"))
             self._is_well(line)
         elif isinstance(error, driver.DRIVER_ERRORS):
-            line.topic.trouble.begins(told(error, about=f"write to {line.topic.name}"))
+            self._troubled(line.topic, error)
             line.put_back()
             line.pause = longer(line.pause)
             line.resting = asyncio.get_running_loop().call_later(line.pause, self._rested, line)
@@ -201,6 +212,39 @@ class Outgoing:
             self._may_go(line)
         if self._ready and not self._is_soon:
             self._go_later()
+
+    # --- when nothing waits that would show whether it is over ---
+
+    def _troubled(self, topic: Topic, error: Exception) -> None:
+        topic.fails(told(error, about=f"write to {topic.name}"), leaders.proof_of(error))
+        if not (self._is_watched or self._is_closed):
+            self._is_watched = True
+            self._spawn(self._watch())
+
+    async def _watch(self) -> None:
+        """Ask after the topics in trouble to which nothing is to be written, until none is in trouble."""
+        pause = 0.0
+        try:
+            while any(self.troubles()):
+                pause = longer(pause)
+                await asyncio.sleep(pause)
+                silent = {topic: topic.failures for topic in self._topics.values() if topic.is_silent}
+                if silent:
+                    await self._ask_after(silent)
+        except Exception:  # noqa: BLE001  it is told, and the troubles stay until a record is written
+            _log.exception("whether a trouble is over cannot be asked")
+        finally:
+            self._is_watched = False
+
+    async def _ask_after(self, silent: Mapping[Topic, int]) -> None:
+        """Ask after topics; what an answer says of one is old when it failed again meanwhile, or something waits."""
+        try:
+            found = await self._ask(await self._connected(), [topic.name for topic in silent])
+        except driver.DRIVER_ERRORS:
+            return
+        for topic, failures in silent.items():
+            if topic.is_silent and topic.failures == failures:
+                topic.hears(found[topic.name])
 
     # --- the end ---
 

@@ -5,6 +5,7 @@ Rules
   permission that is missing are waited for, with growing pauses, and shown as `trouble`: nothing is lost by waiting,
   and what could not be sent is still outstanding in the store. Each topic has its own trouble, which ends when a
   record is written there and no partition of it fails any more: that another can be written to says nothing about it.
+  When nothing is to be written there any more, the broker is asked.
 - Only a record that is too large fails: no waiting makes it smaller. What the broker says of a batch it says of all
   records in it, so each of them is tried once more by itself before that is believed.
 - One connection serves any number of transports; it is opened by the first record, and closed by whoever made it.
@@ -17,10 +18,10 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from amends.adapters.kafka import driver
+from amends.adapters.kafka import driver, leaders
 from amends.adapters.kafka.contract import Headers
 from amends.adapters.kafka.lines import Pending, Sent, Told, TooLarge
-from amends.adapters.kafka.outgoing import CLOSED, Outgoing
+from amends.adapters.kafka.outgoing import CLOSED, Ask, Outgoing
 
 
 class KafkaSender:
@@ -33,6 +34,7 @@ class KafkaSender:
         longest: int = 1 << 20,
         within: float = 5.0,
         make: Callable[..., driver.Producer] = driver.producer,
+        ask: Ask = leaders.ask,
     ) -> None:
         """`longest` is a record's size in bytes, `within` how many seconds one try may take."""
         self._address = address
@@ -40,7 +42,7 @@ class KafkaSender:
         self._within = within
         self._make = make
         self._producer: driver.Producer | None = None
-        self._outgoing = Outgoing(self._connected, ", ".join(address.servers))
+        self._outgoing = Outgoing(self._connected, ", ".join(address.servers), ask)
         self._opening = asyncio.Lock()
         self._closed = False
 
