@@ -1,8 +1,11 @@
 """Arrivals: what becomes of records, whatever they carry; over every kind of store."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 import pytest
@@ -18,6 +21,7 @@ from amends.ports.intake import (
     Content,
     EventCame,
     Foreign,
+    Outcome,
     OwnMessage,
     Record,
     ReplyCame,
@@ -27,6 +31,7 @@ from amends.ports.intake import (
 )
 from amends.ports.parked import Kept, Parked
 from amends.testing import ManualClock
+from tests.application.engine_world import turns, until
 from tests.application.shop import FULFIL, SAGAS, Order, Shop
 
 
@@ -156,6 +161,33 @@ async def test_what_comes_again_changes_nothing(world: World) -> None:
         again = [await world.feed.give(record) for record in given]
         assert again == ["duplicate", "duplicate", "duplicate", "contradicted"]
     assert (await world.amends.get("o-1")).position == position
+
+
+class Heard:
+    """Hears what became of a record that is taken without a task."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome | None] = []
+
+    def __call__(self, outcome: Outcome | None) -> None:
+        self.outcomes.append(outcome)
+
+
+async def test_who_heard_of_a_reply_leaves_memory_unsearched(world: World) -> None:
+    await world.feed.say(start())
+    await until(lambda: world.stock.sent)
+    for expected in ("recorded", "duplicate"):
+        heard = Heard()
+        remembered, outcomes = weakref.ref(heard), heard.outcomes
+        gc.disable()
+        try:
+            assert world.arrivals.take_soon(world.feed.record(reply("reserve")), heard)
+            await until(partial(len, outcomes))
+            await turns()
+            del heard
+            assert (outcomes, remembered()) == ([expected], None)
+        finally:
+            gc.enable()
 
 
 async def test_own_and_foreign_records_are_let_go(world: World) -> None:

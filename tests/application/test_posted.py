@@ -1,7 +1,9 @@
 """Lanes without workers: a transport that takes commands and calls back, as one over a log of messages does."""
 
 import asyncio
-from collections.abc import Callable
+import gc
+import weakref
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -135,3 +137,43 @@ async def test_batches_are_whole_where_all_commands_are_posted(store: EventStore
         assert not amends.engine.writer.in_halves
     async with orchestrator(store, shop, sagas=[BANK_ONLY]) as amends:
         assert amends.engine.writer.in_halves == store.commits_elsewhere
+
+
+class Way:
+    """Gives up what is on its way, and leads to who is told, as a record does that waits to be written."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    def __call__(self) -> None:
+        """Nothing is to be done."""
+
+
+async def test_what_was_posted_and_answered_leaves_memory_unsearched(
+    store: EventStore, uncollected: None
+) -> None:
+    ways: list[weakref.ref[Way]] = []
+
+    class Leading(Post):
+        def post(self, command: SendCommand, told: Told) -> Callable[[], None]:
+            super().post(command, told)
+            way = Way(told)
+            ways.append(weakref.ref(way))
+            return way
+
+    post = Leading()
+    async with orchestrator(store, sagas=[BANK_ONLY], participants={"bank": post}) as amends:
+        run = asyncio.create_task(amends.run(BANK_ONLY, Order()))
+        await until(lambda: post.on_their_way)
+        post.answer(PAID)
+        await run
+        await turns()
+        assert [way() for way in ways] == [None]
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Nothing is searched for: what leaves memory does so because nobody holds on to it."""
+    gc.disable()
+    yield
+    gc.enable()

@@ -326,11 +326,11 @@ def texts(headers: Any) -> dict[str, str]:
 
 def test_the_headers_of_commands_are_those_that_are_written() -> None:
     schema = CONTRACT["amends-command-headers"]
-    written = texts(command_headers(COMMAND, reply_to=None, now=NOON))
+    written = texts(command_headers(COMMAND, reply_to=None, now=NOON.timestamp()))
     assert [*sorted(written)] == sorted(schema["required"])
     check = jsonschema_rs.Draft7Validator(schema)
     assert check.is_valid(written)
-    replied = texts(command_headers(COMMAND, reply_to="replies", now=NOON))
+    replied = texts(command_headers(COMMAND, reply_to="replies", now=NOON.timestamp()))
     assert replied.keys() - written.keys() == {"ce_amendsreplyto"}
     assert check.is_valid(replied)
     assert replied.keys() <= schema["properties"].keys()

@@ -343,6 +343,8 @@ class Lane:
         if posted not in self._posted:
             return
         self._posted.discard(posted)
+        # What gives it up leads back to it: such a cycle would stay in memory until it is searched for.
+        posted.give_up = _nothing
         self._came(posted.call, answer)
         # In the next turn: others that were on their way with it are heard of first.
         if self._queue.length or self.backlog.size:

@@ -66,8 +66,7 @@ class _Waiter:
         return self._is_done
 
     def set_result(self, after: State) -> None:
-        self._is_done = True
-        before = self._ask.before or after
+        before = self._let_go().before or after
         try:
             verdict = _verdict(self._entrance, before, after, self._reply)
         except AmendsError:
@@ -75,8 +74,14 @@ class _Waiter:
         self._told(verdict)
 
     def set_exception(self, _error: BaseException) -> None:
-        self._is_done = True
+        self._let_go()
         self._told(None)
+
+    def _let_go(self) -> Ask:
+        """Return the ask, and do not hold on to each other any more: a cycle would stay until it is searched for."""
+        self._is_done = True
+        self._ask.waiter = None
+        return self._ask
 
 
 def _trigger(reply: CallbackReply) -> Reply | None:

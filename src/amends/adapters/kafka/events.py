@@ -10,8 +10,8 @@ It does not: consume, or look into instances.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Final, Literal, NamedTuple, cast
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ from amends.adapters.kafka.contract import is_own
 from amends.adapters.kafka.fields import Bad, check_key, document_of
 from amends.adapters.kafka.formats import Formats, trouble_of_formats
 from amends.adapters.kafka.sender import KafkaSender
-from amends.adapters.kafka.transport import ACCEPTED, posted, system_now, written
+from amends.adapters.kafka.transport import ACCEPTED, posted, written
 from amends.core.effect import Direction, SendCommand
 from amends.core.outcome import Accepted, Answer, Failed, Refused, Succeeded, Unconfirmed
 from amends.core.plan import KEY_SAFE
@@ -41,7 +41,7 @@ class EventTransport:
         sender: KafkaSender,
         steps: Sequence[StepTopics],
         *,
-        now: Callable[[], datetime] = system_now,
+        now: Callable[[], float] = time.time,
         formats: Formats | None = None,
     ) -> None:
         self._sender = sender
@@ -86,7 +86,8 @@ class EventTransport:
             command,
             reply_to=None,
             now=self._now(),
-            told=lambda failed: told(_written(way) if failed is None else failed),
+            handed_over=_written(way),
+            told=told,
         )
 
     def _way(self, command: SendCommand) -> WayTopics | None:

@@ -11,8 +11,8 @@ It does not: read answers (`intake.py`), retry what was written, or look into pa
 """
 
 import asyncio
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from amends.adapters.kafka.contract import JSON, command_headers
 from amends.adapters.kafka.formats import Formats, trouble_of_formats
@@ -27,11 +27,6 @@ PAYLOAD_TOO_LARGE = "payload-too-large"
 ACCEPTED = Accepted()
 
 
-def system_now() -> datetime:
-    """Return the machine's time in UTC."""
-    return datetime.now(UTC)
-
-
 class KafkaTransport:
     """One participant that reads its commands from `topic` and answers on `reply_to`."""
 
@@ -41,7 +36,7 @@ class KafkaTransport:
         topic: str,
         *,
         reply_to: str,
-        now: Callable[[], datetime] = system_now,
+        now: Callable[[], float] = time.time,
         formats: Formats | None = None,
     ) -> None:
         self._sender = sender
@@ -85,7 +80,8 @@ class KafkaTransport:
             command,
             reply_to=self._reply_to,
             now=self._now(),
-            told=lambda failed: told(ACCEPTED if failed is None else failed),
+            handed_over=ACCEPTED,
+            told=told,
         )
 
     async def close(self) -> None:
@@ -98,7 +94,7 @@ async def written(
     command: SendCommand,
     *,
     reply_to: str | None,
-    now: datetime,
+    now: float,
     formats: Formats | None = None,
 ) -> Answer | None:
     """Write one attempt's record; return what it came to instead, if it could not be written."""
@@ -119,13 +115,17 @@ def posted(
     command: SendCommand,
     *,
     reply_to: str | None,
-    now: datetime,
-    told: Callable[[Answer | None], None],
+    now: float,
+    handed_over: Answer | Accepted,
+    told: Told,
 ) -> Callable[[], None]:
-    """`written` for who does not wait: `told` hears what it would return. Return what gives it up."""
+    """`written` for who does not wait: `told` hears what it came to, `handed_over` when the record is durable.
+
+    Return what gives it up.
+    """
 
     def hears(error: BaseException | None) -> None:
-        told(None if error is None else _meaning(topic, error))
+        told(handed_over if error is None else _meaning(topic, error))
 
     try:
         headers = command_headers(command, reply_to=reply_to, now=now)
