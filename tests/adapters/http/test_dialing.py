@@ -5,7 +5,6 @@ close what was forgotten and hide it.
 """
 
 import asyncio
-import gc
 import socket
 from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from amends.core.outcome import Succeeded
 from amends.testing.transport_suite import command
 from tests.adapters.http.test_connections import settled
 from tests.adapters.http.test_names import Names, names, two_hosts
+from tests.adapters.open_sockets import left_open, no_collector
 
 __all__ = ["names"]
 
@@ -28,18 +28,8 @@ TURNS = 40
 
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    try:
+    with no_collector():
         yield
-    finally:
-        gc.enable()
-
-
-def left_open(port: int) -> list[str]:
-    """The connections of this process to that port which nobody closed."""
-    sockets = [each for each in gc.get_objects() if isinstance(each, socket.socket) and each.fileno() >= 0]
-    return [shown for shown in map(repr, sockets) if f"raddr=('127.0.0.1', {port})" in shown]
 
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["127.0.0.3", "127.0.0.1"], ["127.0.0.1", "127.0.0.2"]])

@@ -67,6 +67,7 @@ NOT_OURS: Final[tuple[type[Exception], ...]] = (
 """An offset belongs to somebody else by now: whoever reads there hands the record over again."""
 
 
+GRACE: Final = 1.0
 BATCH_BYTES: Final = 1 << 17
 """About as many are written at a time to one partition; a longer record goes by itself."""
 
@@ -131,10 +132,16 @@ class Builder(Protocol):
         ...
 
 
-class Producer(Protocol):
-    """Writes records."""
+class Startable(Protocol):
+    """A client that has to be started."""
 
     async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class Producer(Startable, Protocol):
+    """Writes records."""
 
     async def partitions_for(self, topic: str) -> Collection[int]: ...
 
@@ -155,15 +162,29 @@ class Producer(Protocol):
 
     async def flush(self) -> None: ...
 
-    async def stop(self) -> None: ...
 
-
-class Consumer(Protocol):
+class Consumer(Startable, Protocol):
     """Reads records as a member of a group."""
 
-    async def start(self) -> None: ...
 
-    async def stop(self) -> None: ...
+async def start(client: Startable) -> None:
+    """Start a client; when that is given up, or fails, stop it.
+
+    One that is given up has `GRACE` seconds to come to the end of its start: cancelled while it asks its first
+    question, the driver would forget the connection, and leave it open until it is collected.
+
+    Raises:
+        Exception: one of `DRIVER_ERRORS`.
+    """
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.shield(starting)
+    except BaseException:
+        await asyncio.wait([starting], timeout=GRACE)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await client.stop()
+        raise
 
 
 @lru_cache(maxsize=10_000)

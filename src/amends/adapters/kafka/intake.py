@@ -168,7 +168,7 @@ class _Reading:
         driver.subscribe(self._consumer, topics, assigned=self._assigned, revoked=self._revoked)
         tasks: list[asyncio.Task[None]] = []
         try:
-            await self._consumer.start()
+            await driver.start(self._consumer)
             tasks.append(asyncio.create_task(self._read(), name="amends-intake-read"))
             tasks.append(asyncio.create_task(self._measure(), name="amends-intake-measure"))
             while not (await asyncio.wait({self._failed}, timeout=LOOK))[0]:

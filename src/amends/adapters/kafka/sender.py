@@ -99,11 +99,7 @@ class KafkaSender:
                 raise ConnectionError(CLOSED)
             if self._producer is None:
                 made = self._make(self._address, longest=self._longest, within=self._within)
-                try:
-                    await made.start()
-                except BaseException:
-                    await made.stop()
-                    raise
+                await driver.start(made)
                 self._producer = made
             return self._producer
 
