@@ -23,7 +23,7 @@ from amends.adapters.sqlite import reading, retention
 from amends.adapters.sqlite.batch import (
     append_all,
     append_guarded,
-    append_plain,
+    append_one,
     correct_index,
     is_plain,
     note_definitions,
@@ -108,27 +108,23 @@ class SqliteEventStore:
         try:
             with self._as_store_errors:
                 if lane.is_free:
-                    won = _write_here(session, appends)
-                    self._note(session, appends, won)
-                    return won
+                    return self._noted(session, appends, _write_here(session, appends))
                 async with lane.turn:
-                    won = await _write(session, appends)
-                    self._note(session, appends, won)
-                    return won
+                    return self._noted(session, appends, await _write(session, appends))
         except BaseException:
             # A cancelled append may be durable all the same.
             self._forget()
             raise
 
-    def _note(self, session: _Session, appends: Sequence[Append], won: list[bool]) -> None:
-        """Let the tail, if there is one, follow what was committed."""
-        if (tail := self._tail) is None:
-            return
-        stored = [each.transition for each, verdict in zip(appends, won, strict=True) if verdict]
-        try:
-            tail.add(stored, reading.log_end(session.database.writer))
-        except sqlite3.Error:
-            tail.forget()
+    def _noted(self, session: _Session, appends: Sequence[Append], won: list[bool]) -> list[bool]:
+        """Let the tail follow what was committed, if somebody reads the log."""
+        if (tail := self._tail) is not None:
+            stored = [each.transition for each, verdict in zip(appends, won, strict=True) if verdict]
+            try:
+                tail.add(stored, reading.log_end(session.database.writer))
+            except sqlite3.Error:
+                tail.forget()
+        return won
 
     def _forget(self) -> None:
         if self._tail is not None:
@@ -235,7 +231,7 @@ class SqliteEventStore:
 async def _write(session: _Session, appends: Sequence[Append]) -> list[bool]:
     try:
         if len(appends) == 1 and is_plain(appends[0]):
-            await session.writing.run(partial(append_plain, session.database.writer, appends[0]))
+            await session.writing.run(partial(append_one, session.database.writer, appends[0]))
             return [True]
         return await _transact(session, partial(append_all, appends=appends))
     except sqlite3.IntegrityError:
@@ -247,7 +243,7 @@ def _write_here(session: _Session, appends: Sequence[Append]) -> list[bool]:
     lane, connection = session.writing, session.database.writer
     try:
         if len(appends) == 1 and is_plain(appends[0]):
-            lane.run_here(partial(append_plain, connection, appends[0]))
+            lane.run_here(partial(append_one, connection, appends[0]))
             return [True]
         return transact_here(lane, connection, partial(append_all, appends=appends))
     except sqlite3.IntegrityError:
