@@ -207,15 +207,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a full store stops the writer",
         WRITER,
-        "            except (StoreFull, StoreUnavailable) as error:",
-        "            except StoreUnavailable as error:",
+        "                case StoreFull() | StoreUnavailable():",
+        "                case StoreUnavailable():",
         "test_persistence.py::test_a_store_that_is_full_or_away_is_waited_for",
     ),
     Mutation(
         "what no store can keep takes its neighbours along",
         WRITER,
-        "            if len(batch) == 1:\n                return [error]\n",
-        "            return [error] * len(batch)\n",
+        "                    return [error] if len(batch) == 1 else await self._each_alone(batch)\n",
+        "                    return [error] * len(batch)\n",
         "test_persistence.py::test_what_no_store_can_keep_fails_alone",
     ),
     Mutation(

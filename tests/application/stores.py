@@ -105,16 +105,19 @@ class Remote(PostgresEventStore):
 
 
 class Held(Wrapped):
-    """Holds every append until `gate` is open."""
+    """Holds every append until `gate` is open, which with `one_by_one` closes behind each."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, *, one_by_one: bool = False) -> None:
         super().__init__(store)
         self.gate = asyncio.Event()
         self.held = asyncio.Event()
+        self.one_by_one = one_by_one
 
     async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
         self.held.set()
         await self.gate.wait()
+        if self.one_by_one:
+            self.gate.clear()
         return await super().append(batch)
 
 

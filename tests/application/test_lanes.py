@@ -48,6 +48,20 @@ async def test_a_slow_participant_delays_only_who_needs_it(store: EventStore, sh
         assert {view.status for view in await asyncio.gather(*held)} == {"completed"}
 
 
+async def test_a_worker_that_ends_before_it_has_looked_is_replaced(store: EventStore, shop: Shop) -> None:
+    async with orchestrator(store, shop, sagas=[BANK_ONLY]) as amends:
+        run = asyncio.create_task(amends.run(BANK_ONLY, Order()))
+
+        def workers() -> list["asyncio.Task[object]"]:
+            return [task for task in asyncio.all_tasks() if task.get_name() == "amends-lane-bank"]
+
+        await until(workers)
+        assert not shop.named("pay"), "it has not begun"
+        for task in workers():
+            task.cancel()
+        assert (await run).status == "completed"
+
+
 async def test_a_hanging_call_gives_its_place_back_when_its_time_is_over(
     store: EventStore, shop: Shop
 ) -> None:

@@ -117,6 +117,52 @@ async def test_what_is_committed_is_told_although_the_next_batch_never_is() -> N
     await writer.stop()
 
 
+async def test_what_follows_at_once_is_written_in_the_next_turn_of_the_loop() -> None:
+    """One after the other, as one caller's transitions come: each costs one turn, not one more to wake the writer."""
+    store, told = MemoryEventStore(), list[Verdict]()
+    await store.open()
+    failures: list[Exception] = []
+    writer, loop = Writer(store, on_stop=failures.append), asyncio.get_running_loop()
+
+    def done(verdict: Verdict) -> None:
+        told.append(verdict)
+        if len(told) < 30:
+            loop.call_soon(writer.append, transition(f"o-{len(told)}"), done)
+
+    writer.start()
+    writer.append(transition("o-0"), done)
+    await turns(3)
+    before = len(told)
+    await turns(20)
+    assert len(told) - before == 20
+    assert writer.commits == len(told)
+    await until(lambda: len(told) == 30)
+    await writer.stop()
+    assert not failures
+
+
+async def test_while_others_are_at_work_what_comes_in_the_same_turn_is_written_together() -> None:
+    store, told = MemoryEventStore(), list[Verdict]()
+    await store.open()
+    failures: list[Exception] = []
+    writer, loop = Writer(store, on_stop=failures.append, live=range(3)), asyncio.get_running_loop()
+
+    def late() -> None:
+        writer.append(transition("late"), told.append)
+
+    def done(_verdict: Verdict) -> None:
+        # As what came over a socket during the commit: the loop looks for it when all that was there already has run.
+        loop.call_soon(writer.append, transition("early"), told.append)
+        loop.call_soon(loop.call_soon, late)
+
+    writer.start()
+    writer.append(transition("first"), done)
+    await until(lambda: len(told) == 2)
+    assert writer.commits == 2
+    await writer.stop()
+    assert not failures
+
+
 async def test_a_writer_that_is_fenced_as_it_wakes_goes_on() -> None:
     store, verdicts = MemoryEventStore(), list[Verdict]()
     await store.open()

@@ -10,6 +10,7 @@ It does not: ask the store, or wait (`patience`, `writer` and `timers` do).
 import asyncio
 import logging
 from collections.abc import Hashable
+from time import monotonic
 from typing import Final
 
 from amends.ports import StoreError, StoreFull
@@ -41,7 +42,7 @@ class Availability:
         """Return why the store cannot be used now, and how long that has been so; None when it can."""
         if self._since is None:
             return None
-        return f"{self._reason} ({_now() - self._since:.0f} s now); the log says more"
+        return f"{self._reason} ({monotonic() - self._since:.0f} s now); the log says more"
 
     def missed(self, who: Hashable, error: StoreError) -> None:
         """Take notice that `who` was refused, and will ask again."""
@@ -53,7 +54,7 @@ class Availability:
         self._waiting.discard(who)
         if self._since is None or self._waiting:
             return
-        log.warning("the store can be used again, after %.1f s", _now() - self._since)
+        log.warning("the store can be used again, after %.1f s", monotonic() - self._since)
         self._since = None
 
     def left(self, who: Hashable) -> None:
@@ -62,31 +63,27 @@ class Availability:
 
     def asked(self, who: Hashable) -> None:
         """Take notice that `who` asks now; until it `heard` it is noticed when that takes long."""
-        loop = asyncio.get_running_loop()
-        self._asked[who] = loop.time()
+        self._asked[who] = monotonic()
         if self._look is None:
             # One timer for all commits of its time: one for each would cost more than the rest of this.
-            self._look = loop.call_later(SLOW, self._look_at_slow)
+            self._look = asyncio.get_running_loop().call_later(SLOW, self._look_at_slow)
 
     def heard(self, who: Hashable) -> None:
         """Take notice that `who` waits for no answer any more, whatever it was."""
         del self._asked[who]
 
     def _look_at_slow(self) -> None:
-        latest = _now() - SLOW
+        now = monotonic()
+        latest = now - SLOW
         for who in [who for who, since in self._asked.items() if since <= latest]:
             self._wait(who, "the store does not answer", f"no answer to a commit within {SLOW:g} s")
         fresh = [since for since in self._asked.values() if since > latest]
         loop = asyncio.get_running_loop()
-        self._look = loop.call_at(min(fresh) + SLOW, self._look_at_slow) if fresh else None
+        self._look = loop.call_later(min(fresh) + SLOW - now, self._look_at_slow) if fresh else None
 
     def _wait(self, who: Hashable, reason: str, told: str) -> None:
         self._waiting.add(who)
         self._reason = reason
         if self._since is None:
-            self._since = _now()
+            self._since = monotonic()
             log.warning("the store cannot be used now, what needs it waits: %s", told)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -91,16 +91,16 @@ class Engine:
         not_open = "the orchestrator is not open; use `async with Orchestrator(...)`"
         self._stopped: Exception | None = NotRunning(not_open)
         self.shards = Shards(is_shared=isinstance(store, SharedStore))
-        self._writer = Writer(store, on_stop=self._fail, availability=self.availability)
         index = (
             SharedIndex(store, store, self.shards) if isinstance(store, SharedStore) else WholeIndex(store)
         )
         self._dispatcher = self._lanes(transports, (lane_width, most_live), protections, index)
-        self._writer.in_halves &= not self._dispatcher.posts
         self._doubts = Doubts(self._dispatcher, partial(self._answered, is_settled=True))
         self._live = Live(
             most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room
         )
+        self._writer = Writer(store, on_stop=self._fail, availability=self.availability, live=self._live)
+        self._writer.in_halves &= not self._dispatcher.posts
         self._handover = Handover(self._live)
         self.timers = Timers(index, clock, due=self._due, on_stop=self._fail, availability=self.availability)
         self.recovery = Recovery(

@@ -97,6 +97,7 @@ class Lane:
         self._post = transport.post if isinstance(transport, Posts) and transport.posts else None
         self._posted: set[Posted] = set()
         self._checking = False
+        """Somebody is about to look what may go: a worker that wakes, or `_check`."""
         self._stopping = False
 
     @property
@@ -198,7 +199,8 @@ class Lane:
     def _check(self) -> None:
         """Put one more worker to work if something waits and may go.
 
-        Runs again after each suspension of a worker, so as many workers wake as are needed and no more.
+        A worker that leaves something behind has this run again once it is suspended, so as many workers wake as are
+        needed and no more.
         """
         self._checking = False
         if self._post is not None:
@@ -210,7 +212,7 @@ class Lane:
             wake = self._idle.popleft()
             if not wake.done():
                 wake.set_result(None)
-                self._check_later()
+                self._checking = True
                 return
         if len(self._workers) < self._width:
             # Not in the context of whoever happened to send: what is current there is nothing of the next command.
@@ -218,7 +220,7 @@ class Lane:
             task = asyncio.create_task(self._work(), name=f"amends-lane-{self.name}", context=context)
             self._workers[task] = None
             task.add_done_callback(self._gone)
-            self._check_later()
+            self._checking = True
 
     def _check_later(self) -> None:
         if not self._checking:
@@ -227,6 +229,8 @@ class Lane:
 
     def _gone(self, task: "asyncio.Task[None]") -> None:
         self._workers.pop(task, None)
+        # It may have been about to look, and ended before it could.
+        self._checking = False
         if self._queue.length:
             self._check_later()
 
@@ -271,9 +275,12 @@ class Lane:
         if task is None:
             raise RuntimeError("a worker runs as a task")
         while True:
+            self._checking = False
             while (call := self._next()) is not None:
                 command = call.command
                 self._workers[task] = call
+                if self._queue.length:
+                    self._check_later()
                 if self._queue.length < self._width and self.backlog.size:
                     self._ways.news()
                 try:

@@ -5,6 +5,8 @@ delay. Where a commit happens in another process, a batch is at most half of wha
 before the callers of the last are told: Python decides one half while the server commits the other (double buffering).
 That pays where those who are told come with their next append at once. Where they send a message and its answer takes
 its time, halves would only be divided again and again, into many small commits and messages: there a batch is whole.
+What follows at once from a batch is written in the next turn of the loop, without waking anybody; only where others are
+at work does the writer wait one turn more, so that what came for them meanwhile goes along.
 Nothing is reported before its commit returned. While the store is full or away the batch waits and is tried
 again; nothing is lost and nothing is acknowledged. An append that no store can keep fails alone. When others have taken
 over what this process held, nothing of what it decided before is written any more. Any other failure stops the writer
@@ -14,7 +16,7 @@ It does not: decide, or know what an append means.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from contextlib import suppress
 from typing import Final, TypeAlias
 
@@ -31,6 +33,9 @@ Verdict: TypeAlias = bool | ValueError | StoreFenced
 """Stored; not stored, for the optimistic lock was lost; or the reason why it cannot be stored at all, or not here."""
 Done: TypeAlias = Callable[[Verdict], None]
 
+TROUBLE: Final = (ValueError, StoreFenced, StoreFull, StoreUnavailable)
+"""What does not end the writing."""
+
 
 class Writer:
     """One per process and store."""
@@ -42,10 +47,15 @@ class Writer:
         largest_batch: int = 2000,
         on_stop: Callable[[Exception], None],
         availability: Availability | None = None,
+        live: Sized = (),
     ) -> None:
-        """Write to `store`; `on_stop` is told why, should writing become impossible, `availability` of outages."""
+        """Write to `store`; `on_stop` is told why, should writing become impossible, `availability` of outages.
+
+        `live`: those who append, one at a time each; as many may still come as have not appended yet.
+        """
         self._store = store
         self._availability = availability or Availability()
+        self._live = live
         self._largest_batch = largest_batch
         self._on_stop = on_stop
         self._overlaps = store.commits_elsewhere
@@ -106,20 +116,17 @@ class Writer:
     async def _write_batch(self) -> None:
         batch = self._take()
         self._fence = None
-        commit = self._commit([append for append, _done in batch])
-        if self._committed:
-            # It goes on its way first; what follows from the one before is decided while it is being committed.
-            task = asyncio.create_task(commit)
-            await asyncio.sleep(0)
-            self._report_committed()
-            verdicts = await task
-        else:
-            verdicts = await commit
+        appends = [append for append, _done in batch]
+        try:
+            verdicts = await (self._tried_beside(appends) if self._committed else self._tried(appends))
+        except TROUBLE as error:
+            verdicts = await self._despite(error, appends)
         self.commits += 1
         self.appended += len(batch)
-        self._committed = batch, verdicts
-        if not (self._overlaps and self._pending):
-            self._report_committed()
+        if self._overlaps and self._pending:
+            self._committed = batch, verdicts
+        else:
+            self._tell(batch, verdicts)
 
     def _take(self) -> "list[tuple[Append, Done]]":
         """Take the next batch: all that is pending, or half of what is runnable where that pays."""
@@ -130,57 +137,79 @@ class Writer:
         self._pending = pending[most:]
         return pending[:most]
 
-    def _report_committed(self) -> None:
+    def _tell(self, batch: Sequence[tuple[Append, Done]], verdicts: Sequence[Verdict]) -> None:
         """Tell those whose batch is durable."""
-        committed, self._committed = self._committed, None
-        if committed is None:
-            return
-        batch, verdicts = committed
         _report(batch, verdicts)
         if self.on_commit is not None:
             self.on_commit(len(batch))
 
     async def _something_pending(self) -> bool:
+        if not self._pending:
+            # What follows at once from what was told stands in the loop before this: nobody need wake the writer.
+            await asyncio.sleep(0)
+            if self._pending and len(self._pending) < len(self._live):
+                # Others are at work as well: what came for them during the commit is looked at in this turn.
+                await asyncio.sleep(0)
         # Again and again: what it was woken for may have been called off by then.
         while not self._pending and not self._closing.is_set():
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
         return bool(self._pending)
 
-    async def _commit(self, batch: list[Append]) -> Sequence[Verdict]:
+    async def _tried(self, batch: list[Append]) -> Sequence[Verdict]:
+        """Have a batch stored: once, and as if nothing could be amiss."""
+        availability = self._availability
+        availability.asked("writer")
         try:
-            return await self._stored(batch)
-        except ValueError as error:
-            if len(batch) == 1:
-                return [error]
-        # One of them cannot be kept; which one, only trying each alone can tell.
-        verdicts: list[Verdict] = []
-        for append in batch:
-            verdicts += await self._commit([append])
+            verdicts = await self._store.append(batch)
+        finally:
+            availability.heard("writer")
+        if availability.is_away:
+            availability.answered("writer")
         return verdicts
 
-    async def _stored(self, batch: list[Append]) -> Sequence[Verdict]:
-        pause, availability = 0.0, self._availability
-        while self._fence is None:
-            availability.asked("writer")
+    async def _tried_beside(self, batch: list[Append]) -> Sequence[Verdict]:
+        """Have a batch on its way first; what follows from the one before is decided while it is being committed."""
+        task = asyncio.create_task(self._tried(batch))
+        await asyncio.sleep(0)
+        committed, self._committed = self._committed, None
+        if committed is not None:
+            self._tell(*committed)
+        return await task
+
+    async def _despite(self, error: Exception, batch: list[Append]) -> Sequence[Verdict]:
+        """Have a batch stored that met with `error`, as far as and as soon as that can be."""
+        pause = 0.0
+        while True:
+            match error:
+                case ValueError():
+                    return [error] if len(batch) == 1 else await self._each_alone(batch)
+                case StoreFenced():
+                    self._availability.answered("writer")
+                    if self.on_fenced is None:
+                        raise error
+                    self.on_fenced(error)
+                    self._fence = error
+                case StoreFull() | StoreUnavailable():
+                    pause = await self._hold(pause, error)
+                case _:
+                    raise error
+            if self._fence is not None:
+                return [self._fence] * len(batch)
             try:
-                try:
-                    verdicts = await self._store.append(batch)
-                finally:
-                    availability.heard("writer")
-            except StoreFenced as error:
-                availability.answered("writer")
-                if self.on_fenced is None:
-                    raise
-                self.on_fenced(error)
-                self._fence = error
-            except (StoreFull, StoreUnavailable) as error:
-                pause = await self._hold(pause, error)
-            else:
-                if availability.is_away:
-                    availability.answered("writer")
-                return verdicts
-        return [self._fence] * len(batch)
+                return await self._tried(batch)
+            except TROUBLE as again:
+                error = again
+
+    async def _each_alone(self, batch: list[Append]) -> Sequence[Verdict]:
+        """One of them cannot be kept; which one, only trying each alone can tell."""
+        verdicts: list[Verdict] = []
+        for append in batch:
+            try:
+                verdicts += [self._fence] if self._fence is not None else await self._tried([append])
+            except TROUBLE as error:
+                verdicts += await self._despite(error, [append])
+        return verdicts
 
     async def _hold(self, pause: float, error: StoreError) -> float:
         """Wait a little longer than last time; give up only when the orchestrator closes."""

@@ -39,6 +39,15 @@ async def test_without_a_limit_every_call_goes_to_one_thread() -> None:
         assert threads != {threading.get_ident()}
 
 
+async def test_it_is_free_while_nobody_has_the_turn_and_calls_stay_on_the_loop() -> None:
+    async with lane(1.0) as quick, lane(0) as aside:
+        assert quick.is_free
+        async with quick.turn:
+            assert not quick.is_free
+        assert quick.is_free
+        assert not aside.is_free
+
+
 async def test_slow_calls_move_to_the_thread_and_quick_ones_bring_them_back() -> None:
     async with lane(0.001) as adaptive:
         await adaptive.run(lambda: busy(0.005))

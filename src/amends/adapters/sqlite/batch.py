@@ -23,6 +23,9 @@ def append_all(connection: sqlite3.Connection, appends: Sequence[Append]) -> lis
     Raises:
         sqlite3.IntegrityError: at least one did not stand at a free position behind what is there.
     """
+    if len(appends) == 1:
+        append_one(connection, appends[0])
+        return [True]
     rows = [_row(append) for append in appends]
     # Only a first transition can be without a stream; asking for the others would cost a microsecond each.
     if beginnings := [row[:2] for row in rows if row[2] == 1]:
@@ -37,13 +40,20 @@ def is_plain(append: Append) -> bool:
     return append.transition.position > 1 and isinstance(append.index, KeepIndex)
 
 
-def append_plain(connection: sqlite3.Connection, append: Append) -> None:
-    """Store one transition that is plain; outside a transaction that is one by itself.
+def append_one(connection: sqlite3.Connection, append: Append) -> None:
+    """Store one transition; one that is plain may stand outside a transaction, which it is by itself.
 
     Raises:
         sqlite3.IntegrityError: it did not stand at a free position behind what is there.
     """
-    connection.execute(statements.APPEND_TRANSITION, _row(append))
+    row, index = _row(append), append.index
+    if row[2] == 1:
+        connection.execute(statements.ADD_STREAM, row[:2])
+    connection.execute(statements.APPEND_TRANSITION, row)
+    if isinstance(index, SetIndex):
+        connection.execute(statements.SET_OPEN_INSTANCE, _index_row(append.transition.key, index))
+    elif isinstance(index, RemoveIndex):
+        connection.execute(statements.REMOVE_OPEN_INSTANCE, append.transition.key)
 
 
 def append_guarded(connection: sqlite3.Connection, appends: Sequence[Append]) -> list[bool]:

@@ -23,7 +23,7 @@ from amends.adapters.sqlite import reading, retention
 from amends.adapters.sqlite.batch import (
     append_all,
     append_guarded,
-    append_plain,
+    append_one,
     correct_index,
     is_plain,
     note_definitions,
@@ -34,7 +34,7 @@ from amends.adapters.sqlite.instants import to_microseconds
 from amends.adapters.sqlite.lane import Lane
 from amends.adapters.sqlite.relay import SqliteRelayCheckpoint
 from amends.adapters.sqlite.tail import LogTail
-from amends.adapters.sqlite.transaction import transact
+from amends.adapters.sqlite.transaction import transact, transact_here
 from amends.ports.event_store import (
     Append,
     DefinitionNote,
@@ -94,31 +94,41 @@ class SqliteEventStore:
         session = self._opened()
         if not batch:
             return []
-        order = _order(batch) if len(batch) > 1 else [0]
-        async with session.writing.turn:
-            with self._as_store_errors:
-                won = await self._written(session, [batch[number] for number in order])
+        if len(batch) == 1:
+            return await self._written(session, batch)
+        order = _order(batch)
+        won = await self._written(session, [batch[number] for number in order])
         verdicts = [True] * len(batch)
         for number, verdict in zip(order, won, strict=True):
             verdicts[number] = verdict
         return verdicts
 
     async def _written(self, session: _Session, appends: Sequence[Append]) -> list[bool]:
-        tail = self._tail
-        if tail is None:
-            return await _write(session, appends)
+        lane = session.writing
         try:
-            won = await _write(session, appends)
+            with self._as_store_errors:
+                if lane.is_free:
+                    return self._noted(session, appends, _write_here(session, appends))
+                async with lane.turn:
+                    return self._noted(session, appends, await _write(session, appends))
         except BaseException:
             # A cancelled append may be durable all the same.
-            tail.forget()
+            self._forget()
             raise
-        stored = [each.transition for each, verdict in zip(appends, won, strict=True) if verdict]
-        try:
-            tail.add(stored, reading.log_end(session.database.writer))
-        except sqlite3.Error:
-            tail.forget()
+
+    def _noted(self, session: _Session, appends: Sequence[Append], won: list[bool]) -> list[bool]:
+        """Let the tail follow what was committed, if somebody reads the log."""
+        if (tail := self._tail) is not None:
+            stored = [each.transition for each, verdict in zip(appends, won, strict=True) if verdict]
+            try:
+                tail.add(stored, reading.log_end(session.database.writer))
+            except sqlite3.Error:
+                tail.forget()
         return won
+
+    def _forget(self) -> None:
+        if self._tail is not None:
+            self._tail.forget()
 
     async def reindex(self, key: StreamKey, change: SetIndex) -> None:
         await self._change(partial(correct_index, key=key, change=change))
@@ -204,8 +214,7 @@ class SqliteEventStore:
         try:
             return await self._change(change)
         finally:
-            if self._tail is not None:
-                self._tail.forget()
+            self._forget()
 
     async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         session = self._opened()
@@ -222,11 +231,23 @@ class SqliteEventStore:
 async def _write(session: _Session, appends: Sequence[Append]) -> list[bool]:
     try:
         if len(appends) == 1 and is_plain(appends[0]):
-            await session.writing.run(partial(append_plain, session.database.writer, appends[0]))
+            await session.writing.run(partial(append_one, session.database.writer, appends[0]))
             return [True]
         return await _transact(session, partial(append_all, appends=appends))
     except sqlite3.IntegrityError:
         return await _transact(session, partial(append_guarded, appends=appends))
+
+
+def _write_here(session: _Session, appends: Sequence[Append]) -> list[bool]:
+    """As `_write`, at once: the lane is free. The ordinary case, where each task more would be felt."""
+    lane, connection = session.writing, session.database.writer
+    try:
+        if len(appends) == 1 and is_plain(appends[0]):
+            lane.run_here(partial(append_one, connection, appends[0]))
+            return [True]
+        return transact_here(lane, connection, partial(append_all, appends=appends))
+    except sqlite3.IntegrityError:
+        return transact_here(lane, connection, partial(append_guarded, appends=appends))
 
 
 async def _transact(session: _Session, write: Callable[[sqlite3.Connection], T]) -> T:

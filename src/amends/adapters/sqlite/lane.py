@@ -36,11 +36,25 @@ class Lane:
         """Whether calls run in the thread for now."""
         return self._aside
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a call may run on the loop at once, without the turn: nobody has it, and calls are quick."""
+        return not (self._aside or self.turn.locked())
+
     async def run(self, call: Callable[[], T]) -> T:
         """Run the call where it belongs at its present pace."""
         if self._aside:
-            return await self.run_aside(partial(self._timed, call))
-        return self._timed(call)
+            return await self.run_aside(partial(self.run_here, call))
+        return self.run_here(call)
+
+    def run_here(self, call: Callable[[], T]) -> T:
+        """Run the call at once, and count how long it took."""
+        started = time.perf_counter()
+        try:
+            return call()
+        finally:
+            self._average += WEIGHT * (time.perf_counter() - started - self._average)
+            self._aside = self._average >= (self._limit / 2 if self._aside else self._limit)
 
     async def run_aside(self, call: Callable[[], T]) -> T:
         """Run the call in the thread whatever the pace, and do not count it."""
@@ -48,14 +62,6 @@ class Lane:
 
     def stop(self) -> None:
         self._thread.shutdown()
-
-    def _timed(self, call: Callable[[], T]) -> T:
-        started = time.perf_counter()
-        try:
-            return call()
-        finally:
-            self._average += WEIGHT * (time.perf_counter() - started - self._average)
-            self._aside = self._average >= (self._limit / 2 if self._aside else self._limit)
 
 
 async def _finished(future: asyncio.Future[T]) -> T:

@@ -7,6 +7,7 @@ It does not: take the lane's turn (its callers hold it).
 
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from amends.adapters.sqlite.lane import Lane
@@ -16,12 +17,36 @@ T = TypeVar("T")
 
 async def transact(lane: Lane, connection: sqlite3.Connection, write: Callable[[sqlite3.Connection], T]) -> T:
     """Return what `write` returns, once it is durable; when anything raises nothing of it is."""
+    result = _begun(connection, write)
+    await lane.run(partial(_commit, connection))
+    return result
+
+
+def transact_here(lane: Lane, connection: sqlite3.Connection, write: Callable[[sqlite3.Connection], T]) -> T:
+    """As `transact`, at once: the lane is free."""
+    result = _begun(connection, write)
+    lane.run_here(partial(_commit, connection))
+    return result
+
+
+def _begun(connection: sqlite3.Connection, write: Callable[[sqlite3.Connection], T]) -> T:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        result = write(connection)
-        await lane.run(lambda: connection.execute("COMMIT"))
-        return result
-    finally:
-        # Still true when anything went wrong, a cancellation with a failed commit included.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        return write(connection)
+    except BaseException:
+        _undo(connection)
+        raise
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except BaseException:
+        _undo(connection)
+        raise
+
+
+def _undo(connection: sqlite3.Connection) -> None:
+    # SQLite undoes some of it by itself.
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
