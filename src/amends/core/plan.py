@@ -7,13 +7,13 @@ It does not: hold anything of an instance.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 from urllib.parse import quote
 
-from amends.core.codec import Codec, JsonCodec
+from amends.core.codec import Codec, JsonCodec, ignore
 from amends.definition import nodes as n
 from amends.definition.annotations import item_type, reply_type
 from amends.definition.lint import DefinitionError, lint
@@ -155,6 +155,17 @@ Place: TypeAlias = (
 )
 
 
+class Leg(NamedTuple):
+    """A leg of the straight way: what the start leads to, or the success of a step, when all goes well."""
+
+    reply: Decoder
+    """Of the step that ends here; of the start nobody asks."""
+    then: StepPlace | None
+    """The step that begins; None at the end of the saga."""
+    no_return: str
+    """The step that passes the point of no return on this leg, unless one has before; empty when none does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A saga ready to run."""
@@ -165,6 +176,8 @@ class Plan:
     places: dict[str, Place]
     decoders: dict[str, Decoder]
     """By static scope."""
+    legs: dict[str, Leg]
+    """By the path of the step that they follow, the empty one for the start; only where nothing else comes into it."""
     signals: dict[str, Decoder]
     pivots: tuple[str, ...]
     participants: frozenset[str]
@@ -305,12 +318,48 @@ def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None, *, defaults: D
         root=root,
         places=compiler.places,
         decoders=compiler.decoders,
+        legs=dict(_legs(saga, root)),
         signals=compiler.signals,
         pivots=tuple(compiler.pivots),
         participants=frozenset(compiler.participants),
         shape=shape(saga),
         fingerprint=fingerprint(saga),
     )
+
+
+def _legs(saga: "n.Saga[Any]", root: Place) -> dict[str, Leg]:
+    way: list[Place] = list(_in_line(root))
+    legs: dict[str, Leg] = {}
+    for before, then in zip((None, *way), (*way, None), strict=True):
+        if _ends_plainly(before, saga) and _begins_plainly(then, saga):
+            passing = (before, "pivot"), (then, "retriable")
+            no_return = next((place.path for place, kind in passing if place and place.step.kind == kind), "")
+            reply = ignore if before is None else before.reply
+            legs["" if before is None else before.path] = Leg(reply, then, no_return)
+    return legs
+
+
+def _ends_plainly(place: Place | None, saga: "n.Saga[Any]") -> TypeGuard[StepPlace | None]:
+    """Tell whether there is nothing to it but a success; None is the start."""
+    if place is None:
+        return saga.statuses.started is None
+    return isinstance(place, StepPlace) and place.step.merge is None
+
+
+def _begins_plainly(place: Place | None, saga: "n.Saga[Any]") -> TypeGuard[StepPlace | None]:
+    """Tell whether there is nothing to it but a command; None is the end."""
+    if place is None:
+        return saga.statuses.completed is None
+    return isinstance(place, StepPlace) and place.step.waiting is None
+
+
+def _in_line(place: Place) -> Iterator[Place]:
+    """Yield what begins one after the other, in that order."""
+    if isinstance(place, SequencePlace):
+        for child in place.children:
+            yield from _in_line(child)
+    elif not isinstance(place, UndoPlace):
+        yield place
 
 
 def key_of(text: str) -> str:
