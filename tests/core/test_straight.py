@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,7 +65,8 @@ def lives(made: Plan) -> None:
 def test_whatever_happens_the_straight_way_is_the_walk() -> None:
     for body in BODIES:
         lives(plan(sequence(*body), deadline=timedelta(minutes=15)))
-    lives(plan(sequence(*BODIES[1]), statuses=STATUSES))
+    for statuses in (STATUSES, sagas.BOOKING_STATUSES):
+        lives(plan(sequence(step("a", waiting="WAITING_STOCK"), retriable("r")), statuses=statuses))
 
 
 LINES = (
@@ -86,9 +88,9 @@ def test_any_line_is_decided_as_the_walk_would(plan: Plan, data: st.DataObject) 
         trigger = data.draw(triggers(state, plan))
 
 
-def ways(life: Life, *steps: str) -> Iterator[Decision | None]:
+def ways(life: Life, *steps: str, reply: bytes = b"null") -> Iterator[Decision | None]:
     """Yield what the straight way says to the start, and to a yes of each step."""
-    replies = (t.Reply(name, "do", 1, 1, Succeeded()) for name in steps)
+    replies = (t.Reply(name, "do", 1, 1, Succeeded(reply)) for name in steps)
     brought: tuple[t.Trigger, ...] = (t.Start(life.data), *replies)
     for trigger in brought:
         yield straight(life.plan, life.state, trigger, life.now)
@@ -96,9 +98,19 @@ def ways(life: Life, *steps: str) -> Iterator[Decision | None]:
 
 
 def test_a_line_of_steps_never_walks() -> None:
-    bodies = (step("a"), step("b"), step("c")), (step("a"), pivot("b"), retriable("c"))
+    bodies: tuple[tuple[Node[sagas.Order], ...], ...] = (
+        (step("a"), step("b"), step("c")),
+        (undone_before("u"), sequence(step("a"), pivot("b", waiting="FOR B")), retriable("c")),
+        (
+            step("a"),
+            Step("b", sagas.at("p"), do=sagas.charge, merge=sagas.discounted, kind="pivot"),
+            retriable("c"),
+        ),
+    )
     for body in bodies:
-        assert None not in list(ways(Life(plan(sequence(*body))), "a", "b", "c"))
+        life = Life(plan(sequence(*body), statuses=STATUSES))
+        assert None not in list(ways(life, "a", "b", "c", reply=b'{"number":1}'))
+        assert life.status == "completed"
 
 
 def test_what_stands_before_and_behind_a_line_is_the_walks() -> None:
@@ -117,7 +129,12 @@ def made_by(do: Callable[[Any], Any]) -> Node[sagas.Order]:
 
 @pytest.mark.parametrize(
     "do",
-    [sagas.boom, returns("no command"), returns(Command("no JSON", object())), returns(Command(NAMELESS))],
+    [
+        sagas.boom,
+        returns("no command"),
+        returns(Command("no JSON", object())),
+        returns(Command(NAMELESS)),
+    ],
     ids=["raises", "no command", "no JSON", "no name"],
 )
 def test_what_cannot_be_sent_is_the_walks(do: Callable[[Any], Any]) -> None:
@@ -126,6 +143,20 @@ def test_what_cannot_be_sent_is_the_walks(do: Callable[[Any], Any]) -> None:
     assert begun is not None
     assert answered is None
     assert life.status == "compensating"
+
+
+def test_what_looks_like_a_command_is_the_walks() -> None:
+    life = Life(plan(made_by(returns(SimpleNamespace(name="like one", payload=None)))))
+    assert list(ways(life)) == [None]
+
+
+def test_a_merge_that_cannot_be_used_is_the_walks() -> None:
+    for merge in (sagas.boom, lambda _order, _receipt: object(), lambda _order, _receipt: {"total": "much"}):
+        life = Life(plan(sequence(step("a"), paying("b", merge=merge))))
+        *before, merged = ways(life, "a", "b", reply=b'{"number":1}')
+        assert None not in before
+        assert merged is None
+        assert life.status == "compensating"
 
 
 def test_whoever_interrupts_a_function_ends_it() -> None:

@@ -10,10 +10,10 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeAlias, TypeGuard
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
-from amends.core.codec import Codec, JsonCodec, ignore
+from amends.core.codec import Codec, JsonCodec
 from amends.definition import nodes as n
 from amends.definition.annotations import item_type, reply_type
 from amends.definition.lint import DefinitionError, lint
@@ -156,14 +156,12 @@ Place: TypeAlias = (
 
 
 class Leg(NamedTuple):
-    """A leg of the straight way: what the start leads to, or the success of a step, when all goes well."""
+    """A leg of the straight way: what the success of a step leads to when all goes well."""
 
-    reply: Decoder
-    """Of the step that ends here; of the start nobody asks."""
+    step: StepPlace | None
+    """None: the start."""
     then: StepPlace | None
-    """The step that begins; None at the end of the saga."""
-    no_return: str
-    """The step that passes the point of no return on this leg, unless one has before; empty when none does."""
+    """None: the end of the saga."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +175,7 @@ class Plan:
     decoders: dict[str, Decoder]
     """By static scope."""
     legs: dict[str, Leg]
-    """By the path of the step that they follow, the empty one for the start; only where nothing else comes into it."""
+    """By the path of the step that they follow, the empty one for the start; none where something else comes in."""
     signals: dict[str, Decoder]
     pivots: tuple[str, ...]
     participants: frozenset[str]
@@ -318,7 +316,7 @@ def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None, *, defaults: D
         root=root,
         places=compiler.places,
         decoders=compiler.decoders,
-        legs=dict(_legs(saga, root)),
+        legs=_legs(root),
         signals=compiler.signals,
         pivots=tuple(compiler.pivots),
         participants=frozenset(compiler.participants),
@@ -327,30 +325,13 @@ def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None, *, defaults: D
     )
 
 
-def _legs(saga: "n.Saga[Any]", root: Place) -> dict[str, Leg]:
-    way: list[Place] = list(_in_line(root))
-    legs: dict[str, Leg] = {}
-    for before, then in zip((None, *way), (*way, None), strict=True):
-        if _ends_plainly(before, saga) and _begins_plainly(then, saga):
-            passing = (before, "pivot"), (then, "retriable")
-            no_return = next((place.path for place, kind in passing if place and place.step.kind == kind), "")
-            reply = ignore if before is None else before.reply
-            legs["" if before is None else before.path] = Leg(reply, then, no_return)
-    return legs
-
-
-def _ends_plainly(place: Place | None, saga: "n.Saga[Any]") -> TypeGuard[StepPlace | None]:
-    """Tell whether there is nothing to it but a success; None is the start."""
-    if place is None:
-        return saga.statuses.started is None
-    return isinstance(place, StepPlace) and place.step.merge is None
-
-
-def _begins_plainly(place: Place | None, saga: "n.Saga[Any]") -> TypeGuard[StepPlace | None]:
-    """Tell whether there is nothing to it but a command; None is the end."""
-    if place is None:
-        return saga.statuses.completed is None
-    return isinstance(place, StepPlace) and place.step.waiting is None
+def _legs(root: Place) -> dict[str, Leg]:
+    way = list(_in_line(root))
+    return {
+        "" if step is None else step.path: Leg(step, then)
+        for step, then in zip((None, *way), (*way, None), strict=True)
+        if isinstance(step, StepPlace | None) and isinstance(then, StepPlace | None)
+    }
 
 
 def _in_line(place: Place) -> Iterator[Place]:
