@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from amends.core import trigger as t
-from amends.core.decide import Decision, Rejected, decide
+from amends.core.decide import Decision, Rejected
 from amends.core.effect import Direction
 from amends.core.event import AnyEvent
 from amends.core.evolve import evolve
@@ -21,6 +21,7 @@ from amends.core.outcome import Answer, Failed, Refused, Succeeded, Unconfirmed
 from amends.core.plan import Plan, compile_saga
 from amends.core.state import State, StepState, initial
 from amends.simulation.transcript import command_line, event_line, status_line
+from tests.core.both_ways import decide
 from tests.core.sagas import ORDER, SAGAS
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

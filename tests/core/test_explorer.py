@@ -7,10 +7,11 @@ import pytest
 
 from amends.core import decide as decide_module, trigger as t
 from amends.core.plan import compile_saga
+from amends.simulation import explore as search
 from amends.simulation.counterexample import page
 from amends.simulation.explore import Exploration, Lose, Settings, explore
 from amends.simulation.invariants import ALL
-from tests.core import sagas
+from tests.core import both_ways, sagas
 
 SIGNALS = (t.Signal("approval", b"true", "1"), t.Signal("approval", b"false", "2"))
 
@@ -39,6 +40,12 @@ CASES = (
     Case("tolerated beside a pivot", "beside", 1_147),
     Case("a function raises beside a pivot", "raising-beside", 242, {"acts": ("retry", "skip")}),
 )
+
+
+@pytest.fixture(autouse=True)
+def _both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is explored is decided both ways."""
+    monkeypatch.setattr(search, "decide", both_ways.decide)
 
 
 def explored(case: Case) -> tuple[Exploration, str]:

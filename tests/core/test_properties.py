@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from amends.core import event as e, trigger as t
-from amends.core.decide import Decision, Rejected, decide
+from amends.core.decide import Decision, Rejected
 from amends.core.event import AnyEvent
 from amends.core.evolve import evolve
 from amends.core.plan import Plan
@@ -15,6 +15,7 @@ from amends.core.transitions import INSTANCE
 from amends.simulation.explore import Settings, explore
 from amends.simulation.invariants import OF_TRANSITION, Subject, stuck_is_known, waits_for_something
 from amends.simulation.world import World
+from tests.core.both_ways import decide
 from tests.core.scenario import BEGIN
 from tests.core.trees import PLANS, triggers
 

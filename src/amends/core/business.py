@@ -7,20 +7,25 @@ It does not: influence what happens next.
 
 from amends.core import event as e
 from amends.core.draft import Draft
-from amends.core.plan import StepPlace, WaitPlace
+from amends.core.plan import Plan, StepPlace, WaitPlace
+from amends.core.state import State
 from amends.definition.command import CANCELLED, DEADLINE, Cause
 
 
 def change(draft: Draft, status: str | None) -> None:
     """Move to `status` where the saga's table of transitions allows it."""
-    current = draft.state.business
-    if status is None or status == current:
-        return
-    table = draft.plan.saga.statuses.transitions
+    if status is not None and (said := fact(draft.plan, draft.state, status)) is not None:
+        draft.emit(said)
+
+
+def fact(plan: Plan, state: State, status: str) -> e.BusinessStatusChanged | e.BusinessStatusRejected | None:
+    """Return what is to be told when `status` is wanted; None where it is there already."""
+    current, table = state.business, plan.saga.statuses.transitions
+    if status == current:
+        return None
     if table is not None and current and status not in table.get(current, ()):
-        draft.emit(e.BusinessStatusRejected(current=current, wanted=status))
-    else:
-        draft.emit(e.BusinessStatusChanged(status=status))
+        return e.BusinessStatusRejected(current=current, wanted=status)
+    return e.BusinessStatusChanged(status=status)
 
 
 def turned(draft: Draft, cause: Cause) -> None:

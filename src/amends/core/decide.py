@@ -4,63 +4,43 @@ Rules
 - Pure: the instant is an argument; the same arguments give the same decision. The state handed in stays as it is.
 - A trigger that changes nothing (a duplicate, a stale timer) gives no events.
 - A trigger that the rules forbid raises `Rejected`, which is an answer to whoever sent it and no fact.
-- Facts are told one at a time and each is followed to its consequences before the next.
+- Facts are told one at a time and each is followed to its consequences before the next: that is the walk. It says what
+  is right; what it would say in the ordinary case is found without it (`straight`).
 It does not: store, send or retry on a lost optimistic lock; whoever calls it does.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias
-
-import msgspec
+from typing import Any
 
 from amends.core import business, event as e, trigger as t
 from amends.core.advance import advance, pivot_in_flight, turn
 from amends.core.codec import Unreadable, kept
+from amends.core.decision import ANY_ATTEMPT, Decision, Rejected, RejectionCode
 from amends.core.draft import Draft, storable
-from amends.core.effect import Direction, SendCommand
+from amends.core.effect import Direction
 from amends.core.outcome import Answer, Failed, Refused, Succeeded, Unconfirmed
 from amends.core.plan import PausePlace, Plan, StepPlace, UndoPlace, WaitPlace
 from amends.core.state import State, StepState, digest
+from amends.core.straight import first_fact, straight
 from amends.core.transitions import IN_FLIGHT, SETTLED
 from amends.definition.command import CANCELLED, DEADLINE, Cause
 from amends.definition.policy import RetryPolicy
 
-RejectionCode: TypeAlias = Literal[
-    "conflict",
-    "ended",
-    "not-started",
-    "not-stuck",
-    "past-no-return",
-    "unknown-command",
-    "unknown-signal",
-    "unreadable",
-]
-
-
-ANY_ATTEMPT: Final = 0
-"""The attempt of an answer that does not say which one it answers: the one in flight is meant."""
-
-
-class Rejected(Exception):
-    """The rules forbid what was asked; nothing changed. `code` is for programs, the text for people."""
-
-    def __init__(self, code: RejectionCode, message: str) -> None:
-        """Keep the code beside the message."""
-        super().__init__(message)
-        self.code: RejectionCode = code
-
-
-class Decision(msgspec.Struct, frozen=True, gc=False):
-    """New facts, the state after them, and the commands to send once the facts are durable."""
-
-    events: "tuple[e.AnyEvent, ...]"
-    state: State
-    commands: tuple[SendCommand, ...] = ()
+__all__ = ["ANY_ATTEMPT", "Decision", "Rejected", "RejectionCode", "decide", "walked"]
 
 
 def decide(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Decision:
     """Return what `trigger` leads to at the instant `now` (UTC).
+
+    Raises:
+        Rejected: the rules forbid it; nothing changes.
+    """
+    return straight(plan, state, trigger, now) or walked(plan, state, trigger, now)
+
+
+def walked(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Decision:
+    """Decide by the rules, whatever the trigger and the state are.
 
     Raises:
         Rejected: the rules forbid it; nothing changes.
@@ -86,23 +66,12 @@ def _start(draft: Draft, trigger: t.Start) -> None:
                 "conflict", f"saga {state.saga_id!r} was started with other data, as {state.saga!r}"
             )
         return
-    decoder = plan.decoders[""]
     try:
-        decoder(trigger.data)
+        started = first_fact(plan, trigger, draft.now)
     except Unreadable as error:
         raise Rejected("unreadable", f"the data do not fit saga {plan.saga.name!r}: {error}") from error
-    saga = plan.saga
-    draft.emit(
-        e.SagaStarted(
-            saga=saga.name,
-            version=saga.version,
-            fingerprint=plan.fingerprint,
-            data=kept(decoder, trigger.data),
-            deadline=None if saga.deadline is None else draft.now + saga.deadline,
-            trace=trigger.trace,
-        )
-    )
-    business.change(draft, saga.statuses.started)
+    draft.emit(started)
+    business.change(draft, plan.saga.statuses.started)
     advance(draft)
 
 

@@ -77,9 +77,16 @@ def _command_issued(state: State, event: e.CommandIssued) -> None:
     do = event.direction == "do"
     to: Phase = "doing" if do else "undoing"
     step = _moving(state, path, "issued" if do else "undo issued", to)
-    state.nodes[path] = replace(
+    state.nodes[path] = ordered(step, event)
+    _set_timer(state, path, event.due)
+
+
+def ordered(step: StepState, event: e.CommandIssued) -> StepState:
+    """Return `step` with the command of `event` outstanding."""
+    do = event.direction == "do"
+    return replace(
         step,
-        phase=to,
+        phase="doing" if do else "undoing",
         attempt=1,
         budget_from=0,
         late=False,
@@ -89,7 +96,6 @@ def _command_issued(state: State, event: e.CommandIssued) -> None:
         payload=bytes(event.payload),
         due=event.due,
     )
-    _set_timer(state, path, event.due)
 
 
 def _set_timer(state: State, path: str, due: Any) -> None:
@@ -160,11 +166,16 @@ def _do_succeeded(state: State, path: str, outcome: e.Verdict, reply: Value | No
     _moving(state, path, "succeeded", to)
     if to == "succeeded":
         _settle(state, path)
-        state.nodes[path] = replace(step, phase=to, answered=outcome, reply=reply, payload=b"", due=None)
+        state.nodes[path] = confirmed(step, outcome, reply)
     else:
         # An undo that was never sent (its function raised) is still to come, and will know of the success.
         sent = step.phase != "undo-stuck" or step.back == "undo-retrying"
         state.nodes[path] = replace(step, phase=to, answered=outcome, reply=reply, late=sent)
+
+
+def confirmed(step: StepState, outcome: e.Verdict, reply: Value | None) -> StepState:
+    """Return `step` after the success of its do, with nothing outstanding."""
+    return replace(step, phase="succeeded", answered=outcome, reply=reply, payload=b"", due=None)
 
 
 def _do_refused(state: State, path: str, code: str, reason: str) -> None:

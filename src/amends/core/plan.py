@@ -7,7 +7,7 @@ It does not: hold anything of an instance.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias
@@ -155,6 +155,15 @@ Place: TypeAlias = (
 )
 
 
+class Leg(NamedTuple):
+    """A leg of the straight way: what the success of a step leads to when all goes well."""
+
+    step: StepPlace | None
+    """None: the start."""
+    then: StepPlace | None
+    """None: the end of the saga."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A saga ready to run."""
@@ -165,6 +174,8 @@ class Plan:
     places: dict[str, Place]
     decoders: dict[str, Decoder]
     """By static scope."""
+    legs: dict[str, Leg]
+    """By the path of the step that they follow, the empty one for the start; none where something else comes in."""
     signals: dict[str, Decoder]
     pivots: tuple[str, ...]
     participants: frozenset[str]
@@ -305,12 +316,31 @@ def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None, *, defaults: D
         root=root,
         places=compiler.places,
         decoders=compiler.decoders,
+        legs=_legs(root),
         signals=compiler.signals,
         pivots=tuple(compiler.pivots),
         participants=frozenset(compiler.participants),
         shape=shape(saga),
         fingerprint=fingerprint(saga),
     )
+
+
+def _legs(root: Place) -> dict[str, Leg]:
+    way = list(_in_line(root))
+    return {
+        "" if step is None else step.path: Leg(step, then)
+        for step, then in zip((None, *way), (*way, None), strict=True)
+        if isinstance(step, StepPlace | None) and isinstance(then, StepPlace | None)
+    }
+
+
+def _in_line(place: Place) -> Iterator[Place]:
+    """Yield what begins one after the other, in that order."""
+    if isinstance(place, SequencePlace):
+        for child in place.children:
+            yield from _in_line(child)
+    elif not isinstance(place, UndoPlace):
+        yield place
 
 
 def key_of(text: str) -> str:
