@@ -60,7 +60,7 @@ def test_what_is_written_is_read_the_same(spans: list[Span], resource: dict[str,
     encoder = Encoder(resource, scope="amends", version="1")
     # Twice, because what is the same in several spans is written once.
     spans = [*spans, *spans]
-    request = ExportTraceServiceRequest.FromString(encoder.body(map(encoder.span, spans)))
+    request = ExportTraceServiceRequest.FromString(encoder.body(b"".join(map(encoder.span, spans))))
     (whole,) = request.resource_spans
     (scope,) = whole.scope_spans
     assert (scope.scope.name, scope.scope.version) == ("amends", "1")

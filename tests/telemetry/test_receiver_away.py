@@ -82,6 +82,19 @@ async def test_a_buffer_has_an_end() -> None:
     assert sink.lost == 100_000
 
 
+async def test_many_go_in_several_requests_and_each_goes_once() -> None:
+    count = 2 * otlp.BATCH + 7
+    with receiving() as receiver:
+        sink = OtlpSpans(receiver.url, resource={})
+        for number in range(1, count + 1):
+            sink.emit(span(number))
+        assert sink.waiting == count
+        await sink.open()
+        await sink.close()
+    assert [int(seen.id, 16) for seen in receiver.spans] == [*range(1, count + 1)]
+    assert (receiver.requests, sink.waiting, sink.lost) == (3, 0, 0)
+
+
 @pytest.mark.parametrize("status", [400, 401])
 async def test_a_receiver_that_refuses_is_not_asked_to_take_the_same_again(
     status: int, caplog: pytest.LogCaptureFixture

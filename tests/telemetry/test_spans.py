@@ -146,6 +146,18 @@ async def test_the_starters_trace_goes_on_and_is_stored() -> None:
     assert "trace" not in msgspec.json.decode(other.body)[0]
 
 
+async def test_an_instance_that_has_ended_is_still_known_to_be_of_its_starters_trace() -> None:
+    with receiving() as receiver:
+        async with amends(Shop(), traces(receiver.url)) as orchestrator:
+            token = DOING.set(lambda: TraceContext(PARENT))
+            await orchestrator.run(FULFIL, Order(), saga_id="theirs")
+            DOING.reset(token)
+            await orchestrator.run(FULFIL, Order(), saga_id="ours")
+            known = [orchestrator.trace_id(name) for name in ("theirs", "ours", "nobodys")]
+    (ours,) = [span for span in receiver.named("fulfil") if span.attributes["amends.saga_id"] == "ours"]
+    assert known == [THEIRS, ours.trace, ""]
+
+
 async def test_without_traces_nothing_is_stored_or_told() -> None:
     store, shop = memory(), Shop()
     remote = Remote(shop.bindings()["bank"])

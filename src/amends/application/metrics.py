@@ -106,17 +106,28 @@ class SagaCounts(msgspec.Struct):
         return self.compensated + self.stuck
 
 
+class _Tally:
+    """A number that is added to in place: a dictionary would be asked twice for each addition."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Meter:
-    """A witness of the engine. `sagas`, `durations` and `attempts` are for reading."""
+    """A witness of the engine. `sagas`, `durations`, `attempts` and `faults` are for reading."""
 
     def __init__(self, *, most_remembered: int = MOST_REMEMBERED) -> None:
         """Begin at nothing."""
         self.most_remembered = most_remembered
         self._issued: dict[tuple[StreamKey, str, Direction], datetime] = {}
         self.sagas: dict[str, SagaCounts] = {}
-        self.durations: dict[StepKey, Histogram] = {}
-        """From the command to its first definite answer, or until its step was given up."""
-        self.attempts: Counter[AttemptKey] = Counter()
+        self._durations: dict[tuple[str, str, Direction, str], Histogram] = {}
+        """As `durations`, by the words of the events: a plain tuple is made in a quarter of the time of a named one. So
+        are `_attempts`.
+        """
+        self._attempts: dict[tuple[str, str, Direction], _Tally] = {}
         self.faults: Counter[tuple[str, str, str]] = Counter()
         """Attempts that gave no trustworthy answer, by (saga, step, fault)."""
         self.lateness = Histogram(LATE_SECONDS)
@@ -131,11 +142,21 @@ class Meter:
             e.StepStuck: self._stuck,
             e.NodeStuck: self._stuck,
             e.CommandIssued: self._issue,
-            e.AttemptStarted: self._attempt,
+            e.AttemptStarted: self._sent_again,
             e.AttemptFailed: self._fault,
             e.ReplyRecorded: self._reply,
             e.OutcomeUnknown: self._given_up,
         }
+
+    @property
+    def durations(self) -> dict[StepKey, Histogram]:
+        """From the command to its first definite answer, or until its step was given up."""
+        return {StepKey(*words): histogram for words, histogram in self._durations.items()}
+
+    @property
+    def attempts(self) -> dict[AttemptKey, int]:
+        """How many attempts were sent."""
+        return {AttemptKey(*words): tally.count for words, tally in self._attempts.items()}
 
     @property
     def remembered(self) -> int:
@@ -174,39 +195,45 @@ class Meter:
         self._counts(saga).stuck += 1
 
     def _issue(self, key: StreamKey, saga: str, event: e.CommandIssued, at: datetime) -> None:
-        self._attempt(key, saga, event, at)
+        step, direction = event.step, event.direction
+        tally = self._attempts.get((saga, step, direction)) or self._tally(saga, step, direction)
+        tally.count += 1
         issued = self._issued
-        issued[key, event.step, event.direction] = at
+        issued[key, step, direction] = at
         if len(issued) > self.most_remembered:
             del issued[next(iter(issued))]
 
-    def _attempt(
-        self, _key: StreamKey, saga: str, event: e.CommandIssued | e.AttemptStarted, _at: datetime
-    ) -> None:
-        step = event.step if "[" not in event.step else _name(event.step)
-        self.attempts[AttemptKey(saga, step, event.direction)] += 1
+    def _sent_again(self, _key: StreamKey, saga: str, event: e.AttemptStarted, _at: datetime) -> None:
+        self._tally(saga, event.step, event.direction).count += 1
 
     def _fault(self, _key: StreamKey, saga: str, event: e.AttemptFailed, _at: datetime) -> None:
         self.faults[saga, _name(event.step), event.fault] += 1
 
     def _reply(self, key: StreamKey, saga: str, event: e.ReplyRecorded, at: datetime) -> None:
-        self._answered(key, StepKey(saga, event.step, event.direction, event.outcome), at)
+        self._answered(key, (saga, event.step, event.direction, event.outcome), at)
 
     def _given_up(self, key: StreamKey, saga: str, event: e.OutcomeUnknown, at: datetime) -> None:
-        self._answered(key, StepKey(saga, event.step, "do", "unknown"), at)
+        self._answered(key, (saga, event.step, "do", "unknown"), at)
+
+    def _answered(self, key: StreamKey, words: tuple[str, str, Direction, str], at: datetime) -> None:
+        issued = self._issued.pop((key, words[1], words[2]), None)
+        if issued is not None:
+            histogram = self._durations.get(words) or self._histogram(*words)
+            histogram.add((at - issued).total_seconds())
+
+    # --- what is counted in, made when it is first needed ---
 
     def _counts(self, saga: str) -> SagaCounts:
-        return self.sagas.setdefault(saga, SagaCounts())
-
-    def _answered(self, key: StreamKey, step: StepKey, at: datetime) -> None:
-        issued = self._issued.pop((key, step.step, step.direction), None)
-        if issued is None:
-            return
-        named = step if "[" not in step.step else step._replace(step=_name(step.step))
-        found = self.durations.get(named)
+        found = self.sagas.get(saga)
         if found is None:
-            found = self.durations[named] = Histogram(STEP_SECONDS)
-        found.add((at - issued).total_seconds())
+            found = self.sagas[saga] = SagaCounts()
+        return found
+
+    def _tally(self, saga: str, step: str, direction: Direction) -> _Tally:
+        return self._attempts.setdefault((saga, _name(step), direction), _Tally())
+
+    def _histogram(self, saga: str, step: str, direction: Direction, outcome: str) -> Histogram:
+        return self._durations.setdefault((saga, _name(step), direction, outcome), Histogram(STEP_SECONDS))
 
 
 @lru_cache(maxsize=10_000)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 from amends.application.trace_ids import attempt_mask
 from amends.core import event as e
 from amends.core.effect import Direction
-from amends.ports.telemetry import Attributes, SpanForm
+from amends.ports.telemetry import Attributes, Note, SpanForm
 
 MOST_FORMS: Final = 4_096
 
@@ -79,10 +79,10 @@ def attempt_form(words: AttemptWords) -> AttemptForm:
 
 
 @lru_cache(maxsize=MOST_FORMS)
-def saga_form(saga: str, version: int, status: str, *, is_reopened: bool) -> SpanForm:
-    """Return the form of an instance's span."""
+def saga_form(saga: str, version: int, status: str, reopened: str) -> SpanForm:
+    """Return the form of an instance's span; `reopened`: the end that it had reached before, if it had."""
     attributes = (("amends.saga", saga), ("amends.version", version), ("amends.status", status))
-    return SpanForm(f"{saga} reopened" if is_reopened else saga, "internal", attributes)
+    return SpanForm(f"{saga} reopened" if reopened else saga, "internal", attributes)
 
 
 @lru_cache(maxsize=MOST_FORMS)
@@ -108,10 +108,16 @@ def listener_form(topic: str, outcome: str) -> SpanForm:
     return SpanForm(f"process {topic}", "consumer", attributes)
 
 
-def note_of(event: e.AnyEvent) -> tuple[str, str] | None:
-    """Return the name of an event and the path that it is about; None when it is not worth a note."""
+def note_of(event: e.AnyEvent, at: int) -> Note | None:
+    """Return the note of an event; None when it is not worth one. `at`: nanoseconds."""
     kind = type(event)
     if kind in QUIET:
         return None
     path = getattr(event, "step", None) or getattr(event, "path", None) or ""
-    return kind.__name__, path
+    return Note(kind.__name__, at, about_step(path))
+
+
+@lru_cache(maxsize=MOST_FORMS)
+def about_step(path: str) -> Attributes:
+    """Return what a note says of the place that it is about."""
+    return (("amends.step", path),) if path else ()

@@ -10,9 +10,11 @@ import os
 from functools import lru_cache
 from hashlib import blake2b
 
+import msgspec
+
 from amends.core.effect import Direction, TraceContext
 from amends.ports import StreamKey
-from amends.ports.telemetry import Attributes, SpanSubject
+from amends.ports.telemetry import Attributes, Note, SpanSubject
 from amends.wire import trace_parent
 from amends.wire.trace_parent import TraceParent
 
@@ -24,50 +26,28 @@ _IDENTITY = blake2b(digest_size=TRACE + SPAN, person=b"amends.saga")
 """Begun once: a copy takes half of what a beginning does."""
 
 
-class SagaTrace:
-    """Where an instance belongs: its trace, its own span, and what is remembered of it while it runs."""
+class SagaTrace(msgspec.Struct, eq=False, gc=False):
+    """Where an instance belongs: its trace, its own span, and what is remembered of it while it runs.
 
-    __slots__ = (
-        "about",
-        "began",
-        "id",
-        "is_sampled",
-        "key",
-        "notes",
-        "number",
-        "parent",
-        "sent",
-        "state",
-        "trace",
-    )
+    `saga_trace` makes it. Nothing that it holds could hold it, so the collector of garbage need not look at it.
+    """
 
-    def __init__(self, key: StreamKey, stored: TraceContext | None, *, ratio: float) -> None:
-        """`stored`: what its starter was doing; `ratio`: which share is kept of those that nobody decided about."""
-        identity = f"{key.namespace}/{key.saga_id}".encode(errors="surrogatepass")
-        hashed = _IDENTITY.copy()
-        hashed.update(identity)
-        digest = hashed.digest()
-        given = None if stored is None else trace_parent.read(stored.parent)
-        if stored is None or given is None:
-            self.trace, self.parent, self.state = digest[:TRACE], b"", ""
-            self.is_sampled = is_kept(self.trace, ratio)
-        else:
-            self.trace, self.parent, self.is_sampled = given
-            self.state = stored.state
-        self.id = digest[TRACE:]
-        self.number = int.from_bytes(self.id)
-        self.key = key
-        attributes: Attributes = (("amends.saga_id", key.saga_id),)
-        if key.namespace != "default":
-            attributes = (*attributes, ("amends.namespace", key.namespace))
-        self.about = SpanSubject(attributes)
-        """What all its spans say."""
-        self.began = 0
-        """Nanoseconds; 0: not known here."""
-        self.sent: dict[str, int] = {}
-        """When the attempts in flight were ordered, by the step's path."""
-        self.notes: list[tuple[str, str, int]] | None = None
-        """What happened that has no span of its own: name, path, nanoseconds. Most have none."""
+    key: StreamKey
+    trace: bytes
+    parent: bytes
+    state: str
+    is_sampled: bool
+    id: bytes
+    number: int
+    """The same, as a number."""
+    about: SpanSubject
+    """What all its spans say."""
+    began: int = 0
+    """Nanoseconds; 0: not known here."""
+    sent: dict[str, int] = {}
+    """When the attempts in flight were ordered, by the step's path."""
+    notes: list[Note] | None = None
+    """What happened that has no span of its own."""
 
     def attempt(self, step: str, direction: Direction, round_: int, attempt: int) -> bytes:
         """Return the id of an attempt's span."""
@@ -81,6 +61,30 @@ class SagaTrace:
         """Return what to tell whoever works below `span`."""
         parent = trace_parent.written(self.trace, span, is_sampled=self.is_sampled)
         return TraceContext(parent, self.state)
+
+
+def saga_trace(key: StreamKey, stored: TraceContext | None, ratio: float) -> SagaTrace:
+    """Return the trace of an instance.
+
+    `stored`: what its starter was doing; `ratio`: which share is kept of those that nobody decided about.
+    """
+    namespace, saga_id = key
+    hashed = _IDENTITY.copy()
+    hashed.update(f"{namespace}/{saga_id}".encode("utf-8", "surrogatepass"))
+    digest = hashed.digest()
+    id_ = digest[TRACE:]
+    attributes: Attributes = (("amends.saga_id", saga_id),)
+    if namespace != "default":
+        attributes = (*attributes, ("amends.namespace", namespace))
+    given = None if stored is None else trace_parent.read(stored.parent)
+    if stored is None or given is None:
+        trace, parent, state = digest[:TRACE], b"", ""
+        is_sampled = is_kept(trace, ratio)
+    else:
+        trace, parent, is_sampled = given
+        state = stored.state
+    number = int.from_bytes(id_)
+    return SagaTrace(key, trace, parent, state, is_sampled, id_, number, SpanSubject(attributes))
 
 
 @lru_cache(maxsize=MOST_MASKS)

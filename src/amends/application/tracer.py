@@ -23,8 +23,8 @@ from msgspec.structs import replace
 
 from amends.application.history import events_in
 from amends.application.instance import Instance
-from amends.application.span_forms import QUIET, AttemptWords, attempt_form, note_of, saga_form
-from amends.application.trace_ids import SagaTrace, reopened_id
+from amends.application.span_forms import QUIET, AttemptWords, about_step, attempt_form, note_of, saga_form
+from amends.application.trace_ids import SagaTrace, reopened_id, saga_trace
 from amends.core import event as e
 from amends.core.decide import Decision
 from amends.core.effect import SendCommand, TraceContext
@@ -42,8 +42,8 @@ MOST_ENDED: Final = 1_000
 MOST_LOOKED_UP: Final = 1_000
 MOST_NOTES: Final = 100
 """Of one instance."""
-A_STRETCH: Final = 100
-"""Decisions that are made into spans at a time."""
+A_STRETCH: Final = 30
+"""Decisions that are made into spans at a time: what is held on to for more of them costs more than it saves."""
 LAST: Final = 1.0
 """Seconds that the last looks into the store may take."""
 SOON: Final = 0.02
@@ -72,11 +72,12 @@ class Tracer:
         self._store = store
         self._clock = clock
         self._most = most_remembered
-        self._sagas: OrderedDict[StreamKey, SagaTrace] = OrderedDict()
-        self._ended: OrderedDict[StreamKey, SagaTrace] = OrderedDict()
+        self._sagas: dict[StreamKey, SagaTrace] = {}
+        self._ended: OrderedDict[StreamKey, TraceContext | None] = OrderedDict()
+        """What their traces follow from, with their identity: that takes a fraction of the room."""
         self._unknown: list[tuple[StreamKey, Finish]] = []
         self._looking: asyncio.Task[None] | None = None
-        self._fresh: list[tuple[StreamKey, State, Decision, datetime]] = []
+        self._fresh: list[tuple[SagaTrace, State, Decision, datetime]] = []
         self._catching: asyncio.TimerHandle | None = None
         self._has_failed = False
         self._take: dict[type, Callable[[SagaTrace, State, Any, int], None] | None] = {
@@ -95,7 +96,10 @@ class Tracer:
     def known(self, key: StreamKey) -> SagaTrace | None:
         """Return the trace of an instance, if it is remembered."""
         self.catch_up()
-        return self._sagas.get(key) or self._ended.get(key)
+        saga = self._sagas.get(key)
+        if saga is None and key in self._ended:
+            saga = saga_trace(key, self._ended[key], self.ratio)
+        return saga
 
     def sending(self, instance: Instance, command: SendCommand) -> SendCommand:
         """Return `command` with what its participant is to be told, which is made when it is wanted."""
@@ -110,10 +114,9 @@ class Tracer:
         return saga.context(span)
 
     def _remember(self, key: StreamKey, stored: TraceContext | None) -> SagaTrace:
-        saga = self._ended.pop(key, None) or SagaTrace(key, stored, ratio=self.ratio)
-        self._sagas[key] = saga
+        saga = self._sagas[key] = saga_trace(key, stored, self.ratio)
         if len(self._sagas) > self._most:
-            self._sagas.popitem(last=False)
+            del self._sagas[next(iter(self._sagas))]
         return saga
 
     def now(self) -> int:
@@ -129,9 +132,9 @@ class Tracer:
         if not saga.is_sampled:
             # Nothing is held on to for it: what stays in memory a moment longer costs more than the look.
             if after.final:
-                self._end(key, saga)
+                self._end(key, after)
             return
-        self._fresh.append((instance.key, instance.state, decision, at))
+        self._fresh.append((saga, instance.state, decision, at))
         if len(self._fresh) >= A_STRETCH:
             self.catch_up()
         elif self._catching is None:
@@ -143,33 +146,29 @@ class Tracer:
             self._catching.cancel()
             self._catching = None
         fresh, self._fresh = self._fresh, []
-        for each in fresh:
+        for saga, before, decision, at in fresh:
             try:
-                self._take_in(*each)
+                self._take_in(saga, before, decision, nanoseconds(at))
             except Exception as error:  # noqa: BLE001  what is wrong with one instance's spans is not with others'
                 self._failed_once(error)
+            if decision.state.final:
+                self._end(saga.key, decision.state)
 
-    def _take_in(self, key: StreamKey, before: State, decision: Decision, at: datetime) -> None:
-        after = decision.state
-        saga = self._sagas.get(key) or self._remember(key, after.trace)
-        if saga.is_sampled:
-            instant = nanoseconds(at)
-            if not before.position:
-                saga.began = instant
-            for event in decision.events:
-                take = self._take.get(type(event), _noted)
-                if take is not None:
-                    take(saga, before, event, instant)
-            for command in decision.commands:
-                saga.sent[command.step] = instant
-            if after.final:
-                self._saga_ended(saga, key, before, after, instant)
-        if after.final:
-            self._end(key, saga)
+    def _take_in(self, saga: SagaTrace, before: State, decision: Decision, at: int) -> None:
+        if not before.position:
+            saga.began = at
+        for event in decision.events:
+            take = self._take.get(type(event), _noted)
+            if take is not None:
+                take(saga, before, event, at)
+        for command in decision.commands:
+            saga.sent[command.step] = at
+        if decision.state.final:
+            self._saga_ended(saga, before, decision.state, at)
 
-    def _end(self, key: StreamKey, saga: SagaTrace) -> None:
+    def _end(self, key: StreamKey, after: State) -> None:
         self._sagas.pop(key, None)
-        self._ended[key] = saga
+        self._ended[key] = after.trace
         if len(self._ended) > MOST_ENDED:
             self._ended.popitem(last=False)
 
@@ -182,7 +181,7 @@ class Tracer:
         step = before.nodes.get(event.step)
         if not isinstance(step, StepState) or step.phase not in IN_FLIGHT or event.late:
             # The attempt that it answers had been given up, and has its span.
-            _note(saga, ("LateReply", event.step), at)
+            _note(saga, Note("LateReply", at, about_step(event.step)))
             return
         words = (
             before.saga,
@@ -230,10 +229,10 @@ class Tracer:
     def _emit_since(self, span: Span, words: AttemptWords, stream: Sequence[Transition]) -> None:
         self.sink.emit(replace(span, began=_issued_at(stream, words) or span.began))
 
-    def _saga_ended(self, saga: SagaTrace, key: StreamKey, before: State, after: State, at: int) -> None:
-        reopened = before.reopened or after.reopened
+    def _saga_ended(self, saga: SagaTrace, before: State, after: State, at: int) -> None:
+        key, reopened = saga.key, before.reopened or after.reopened
         span = Span(
-            saga_form(after.saga, after.version, after.final, is_reopened=bool(reopened)),
+            saga_form(after.saga, after.version, after.final, reopened),
             saga.trace,
             reopened_id(key, after.position) if reopened else saga.id,
             saga.began or at,
@@ -243,7 +242,7 @@ class Tracer:
             (),
             saga.state,
             "abandoned" if after.final == "abandoned" else None,
-            notes=_notes(saga.notes) if saga.notes else (),
+            notes=tuple(saga.notes) if saga.notes else (),
         )
         # What may follow after the end begins anew.
         saga.notes, known, saga.began = None, saga.began, 0
@@ -307,20 +306,16 @@ def nanoseconds(at: datetime) -> int:
 
 
 def _noted(saga: SagaTrace, _before: State, event: e.AnyEvent, at: int) -> None:
-    note = note_of(event)
+    note = note_of(event, at)
     if note is not None:
-        _note(saga, note, at)
+        _note(saga, note)
 
 
-def _note(saga: SagaTrace, note: tuple[str, str], at: int) -> None:
+def _note(saga: SagaTrace, note: Note) -> None:
     if saga.notes is None:
-        saga.notes = []
-    if len(saga.notes) < MOST_NOTES:
-        saga.notes.append((*note, at))
-
-
-def _notes(notes: list[tuple[str, str, int]]) -> tuple[Note, ...]:
-    return tuple(Note(name, at, (("amends.step", path),) if path else ()) for name, path, at in notes)
+        saga.notes = [note]
+    elif len(saga.notes) < MOST_NOTES:
+        saga.notes.append(note)
 
 
 def _issued_at(stream: Sequence[Transition], words: AttemptWords) -> int:
@@ -341,9 +336,9 @@ def _told_by(stream: Sequence[Transition], span: Span) -> Span:
     if not stream:
         return span
     notes = [
-        (*note, nanoseconds(transition.recorded_at))
+        note
         for transition in stream
         for event in events_in(transition)
-        if (note := note_of(event)) is not None
+        if (note := note_of(event, nanoseconds(transition.recorded_at))) is not None
     ]
-    return replace(span, began=nanoseconds(stream[0].recorded_at), notes=_notes(notes[:MOST_NOTES]))
+    return replace(span, began=nanoseconds(stream[0].recorded_at), notes=tuple(notes[:MOST_NOTES]))

@@ -27,16 +27,12 @@ class SpanForm(msgspec.Struct, frozen=True, eq=False, gc=False):
     attributes: Attributes = ()
 
 
-class SpanSubject:
+class SpanSubject(msgspec.Struct, eq=False, gc=False):
     """What several spans are about: attributes that they share, and room for what a sink makes of these."""
 
-    __slots__ = ("attributes", "written")
-
-    def __init__(self, attributes: Attributes) -> None:
-        """Share `attributes`."""
-        self.attributes = attributes
-        self.written: bytes | None = None
-        """Of the sink that they go to; nobody else's."""
+    attributes: Attributes
+    written: bytes | None = None
+    """Of the sink that they go to; nobody else's."""
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):

@@ -11,7 +11,10 @@ from amends.wire.trace_parent import written
 
 def current() -> TraceContext | None:
     """Return the context of the current span."""
-    context = trace.get_current_span().get_span_context()
+    span = trace.get_current_span()
+    if span is trace.INVALID_SPAN:
+        return None
+    context = span.get_span_context()
     if not context.is_valid:
         return None
     parent = written(

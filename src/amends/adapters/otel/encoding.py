@@ -7,7 +7,7 @@ Rules
 It does not: send.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from struct import Struct
 from typing import Final
@@ -15,6 +15,8 @@ from typing import Final
 from amends.ports.telemetry import Attributes, Link, Note, Span, SpanForm, SpanKind, SpanSubject
 
 MOST_FORMS: Final = 4_096
+MOST_NAMES: Final = 256
+"""Of attributes."""
 SHORT: Final = 120
 """Bytes of an attribute's name and text whose lengths fit into seven bits each, with what stands between them."""
 
@@ -28,6 +30,7 @@ _CHILD: Final = Struct("<2s16s2s8sBQBQ2s8s").pack
 ATTRIBUTE: Final = b"\x4a"
 """Field 9 of a span."""
 _INSTANT: Final = Struct("<BQ").pack
+_INSTANT_SIZE: Final = 9
 _VARINTS: Final = tuple(bytes((number,)) for number in range(128))
 
 
@@ -57,31 +60,41 @@ def _text(value: str) -> bytes:
     return value.encode(errors="replace")
 
 
-@lru_cache(maxsize=MOST_FORMS)
+@lru_cache(maxsize=MOST_NAMES)
 def _key(name: str) -> bytes:
     """Return the first field of a `KeyValue`."""
     return _field(b"\x0a", _text(name))
+
+
+@lru_cache(maxsize=MOST_NAMES)
+def _before_texts(tag: bytes, name: str) -> tuple[bytes, ...]:
+    """Return what stands before the text of a field that is a `KeyValue`, by the number of the text's bytes."""
+    key = _key(name)
+    return tuple(
+        b"%b%c%b\x12%c\x0a%c" % (tag, len(key) + 4 + size, key, 2 + size, size)
+        for size in range(SHORT - len(key))
+    )
 
 
 def _pairs(tag: bytes, attributes: Attributes) -> bytes:
     """Return a field for each attribute: a `KeyValue`."""
     written: list[bytes] = []
     for name, value in attributes:
-        key = _key(name)
         if isinstance(value, str):
-            text = _text(value)
-            if len(key) + len(text) < SHORT:
-                length = len(text)
-                sizes = _VARINTS[len(key) + length + 4], _VARINTS[length + 2], _VARINTS[length]
-                written.append(b"".join((tag, sizes[0], key, b"\x12", sizes[1], b"\x0a", sizes[2], text)))
-                continue
-            size = _varint(len(text))
-            content = b"%b\x12%b\x0a%b%b" % (key, _varint(1 + len(size) + len(text)), size, text)
+            text = value.encode("utf-8", "replace")
+            before = _before_texts(tag, name)
+            written.append(before[len(text)] + text if len(text) < len(before) else _long(tag, name, text))
         else:
             number = _varint(value)
+            key = _key(name)
             content = b"%b\x12%b\x18%b" % (key, _varint(1 + len(number)), number)
-        written.append(b"%b%b%b" % (tag, _varint(len(content)), content))
-    return written[0] if len(written) == 1 else b"".join(written)
+            written.append(_field(tag, content))
+    return b"".join(written)
+
+
+def _long(tag: bytes, name: str, text: bytes) -> bytes:
+    size = _varint(len(text))
+    return _field(tag, b"%b\x12%b\x0a%b%b" % (_key(name), _varint(1 + len(size) + len(text)), size, text))
 
 
 class Encoder:
@@ -95,10 +108,11 @@ class Encoder:
         self._scope = _field(b"\x0a", named)
         self._forms: dict[SpanForm, bytes] = {}
 
-    def body(self, spans: Iterable[bytes]) -> bytes:
-        """Return the body of a request with `spans`, each as `span` returned it."""
-        told = self._scope + b"".join(spans)
-        return _field(b"\x0a", self._resource + _field(b"\x12", told))
+    def body(self, spans: bytes | bytearray) -> bytes:
+        """Return the body of a request with `spans`, each as `span` returned it, one behind the other."""
+        told = b"\x12" + _varint(len(self._scope) + len(spans)) + self._scope
+        size = len(self._resource) + len(told) + len(spans)
+        return b"".join((b"\x0a", _varint(size), self._resource, told, spans))
 
     def span(self, span: Span) -> bytes:
         """Return one span, as a field of what is sent."""
@@ -146,24 +160,33 @@ def _written(subject: SpanSubject) -> bytes:
 
 def _own(span: Span) -> bytes:
     """Return what a span says that most do not."""
-    written = _pairs(ATTRIBUTE, span.attributes)
+    written: list[bytes] = []
+    if span.attributes:
+        written.append(_pairs(ATTRIBUTE, span.attributes))
     if span.state:
-        written += _field(b"\x1a", _text(span.state))
+        written.append(_field(b"\x1a", _text(span.state)))
     if span.failure is not None:
-        written += _field(b"\x7a", _field(b"\x12", _text(span.failure)) + _FAILED)
-    if span.notes or span.links:
-        written += b"".join([*_events(span.notes), *_links(span.links)])
-    return written
+        written.append(_field(b"\x7a", _field(b"\x12", _text(span.failure)) + _FAILED))
+    if span.notes:
+        written += _events(span.notes)
+    if span.links:
+        written += _links(span.links)
+    return written[0] if len(written) == 1 else b"".join(written)
 
 
 def _events(notes: Sequence[Note]) -> list[bytes]:
-    return [
-        _field(
-            b"\x5a",
-            _INSTANT(0x09, note.at) + _field(b"\x12", _text(note.name)) + _pairs(b"\x1a", note.attributes),
-        )
-        for note in notes
-    ]
+    written: list[bytes] = []
+    for note in notes:
+        beginning, end = _event(note.name, note.attributes)
+        written += (beginning, _INSTANT(0x09, note.at), end)
+    return written
+
+
+@lru_cache(maxsize=MOST_FORMS)
+def _event(name: str, attributes: Attributes) -> tuple[bytes, bytes]:
+    """Return what stands before and behind the instant of a note."""
+    end = _field(b"\x12", _text(name)) + _pairs(b"\x1a", attributes)
+    return b"\x5a" + _varint(_INSTANT_SIZE + len(end)), end
 
 
 def _links(links: Sequence[Link]) -> list[bytes]:

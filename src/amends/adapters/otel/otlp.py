@@ -1,7 +1,8 @@
 """Spans to an OTLP receiver, over HTTP: gathered, and sent beside everything else.
 
 Rules
-- `emit` encodes a span and puts it into a bounded buffer. A task sends what gathered, once a second or when enough did,
+- `emit` writes a span at the end of the batch that gathers: no object for each is kept, because what comes and goes in
+  memory costs more than the writing. The room is bounded. A task sends what gathered, once a second or when enough did,
   in a thread of its own.
 - While the receiver is away spans are kept up to `MOST`, further ones are lost and counted. That is said once when it
   begins and once when it ends. A receiver that refuses spans (400, 401…) is not asked to take the same ones again.
@@ -42,6 +43,18 @@ PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 log = logging.getLogger("amends.telemetry")
 
 
+class Batch:
+    """Spans that are sent together."""
+
+    __slots__ = ("count", "spans")
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.count = 0
+        self.spans = bytearray()
+        """One behind the other, as they are sent."""
+
+
 class OtlpSpans:
     """Fills the span sink port. `lost` counts spans that could not be kept or were refused."""
 
@@ -70,7 +83,9 @@ class OtlpSpans:
         self._encoder = Encoder(resource, scope="amends", version=version("amends"))
         self._timeout = timeout
         self._most = most
-        self._buffer: deque[bytes] = deque()
+        self._full: deque[Batch] = deque()
+        """Batches that are to be sent, the oldest first."""
+        self._gathering = Batch()
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="amends-telemetry")
         self._sending: asyncio.Task[None] | None = None
@@ -86,16 +101,27 @@ class OtlpSpans:
     @property
     def waiting(self) -> int:
         """How many spans are kept."""
-        return len(self._buffer)
+        return len(self._full) * BATCH + self._gathering.count
 
     def emit(self, span: Span) -> None:
         """Keep a span until it is sent."""
-        if len(self._buffer) >= self._most:
+        batch = self._gathering
+        if len(self._full) * BATCH + batch.count >= self._most:
             self.lost += 1
             return
-        self._buffer.append(self._encoder.span(span))
-        if len(self._buffer) == BATCH:
+        batch.spans += self._encoder.span(span)
+        batch.count += 1
+        if batch.count == BATCH:
+            self._full.append(batch)
+            self._gathering = Batch()
             self._wake.set()
+
+    def _next_batch(self) -> Batch:
+        """Return the oldest full batch; if none is full, what has gathered."""
+        if self._full:
+            return self._full.popleft()
+        batch, self._gathering = self._gathering, Batch()
+        return batch
 
     def doing(self) -> TraceContext | None:
         """Return what the application's own tracing says is being done."""
@@ -117,17 +143,18 @@ class OtlpSpans:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         self._thread.shutdown(wait=False, cancel_futures=True)
-        self.lost += len(self._buffer)
+        self.lost += self.waiting
         if self._trouble:
             log.warning("%d spans were lost: %s", self.lost, self._trouble)
-        self._buffer.clear()
+        self._full.clear()
+        self._gathering = Batch()
 
     async def _send(self) -> None:
-        while not (self._closing and not self._buffer):
-            if len(self._buffer) < BATCH and not self._closing:
+        while self.waiting or not self._closing:
+            if not (self._full or self._closing):
                 await self._pause(EVERY)
-            batch = [self._buffer.popleft() for _ in range(min(BATCH, len(self._buffer)))]
-            if batch and not await self._sent(batch):
+            batch = self._next_batch()
+            if batch.count and not await self._sent(batch):
                 return
 
     async def _pause(self, seconds: float) -> None:
@@ -136,18 +163,18 @@ class OtlpSpans:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
 
-    async def _sent(self, batch: list[bytes]) -> bool:
+    async def _sent(self, batch: Batch) -> bool:
         """Send a batch, however often that takes; False: it is time to end."""
         pause = 0.0
         loop = asyncio.get_running_loop()
-        body = self._encoder.body(batch)
+        body = self._encoder.body(batch.spans)
         while True:
             try:
                 await loop.run_in_executor(self._thread, self._post, body)
             except urllib.error.HTTPError as error:
                 self._begins(f"the receiver answered {error.code}")
                 if error.code not in PASSING:
-                    self.lost += len(batch)
+                    self.lost += batch.count
                     return True
             except (OSError, ValueError) as error:
                 self._begins(excerpt(str(error)) or type(error).__name__)
@@ -155,7 +182,7 @@ class OtlpSpans:
                 self._ends()
                 return True
             if self._closing:
-                self.lost += len(batch)
+                self.lost += batch.count
                 return False
             pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
             await self._rest(pause)
