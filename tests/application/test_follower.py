@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from amends import Orchestrator, Service
+from amends import Orchestrator, Service, memory
 from amends.application.feed import FeedItem, Following
-from amends.application.follower import Followed, Follower, Listener
+from amends.application.follower import BeginAnew, Followed, Follower, Listener
 from amends.ports import Append, EventStore, KeepIndex, Logged, StoreUnavailable, StreamKey
 from amends.testing.event_store_suite import an_append
 from tests.application.conftest import Stores
@@ -135,6 +135,46 @@ async def test_one_that_raises_is_told_again_and_harms_nobody(
     said = [record for record in caplog.records if record.name == "amends.follower"]
     assert [record.levelno for record in said] == [logging.ERROR, logging.WARNING]
     assert "failing waits behind sequence 0: told to" in said[0].getMessage()
+
+
+class Loser(Recorder):
+    """It loses its place with the first piece; to begin again it asks in vain `vainly` times."""
+
+    def __init__(self, vainly: int) -> None:
+        super().__init__("loser")
+        self.vainly = vainly
+        self.has_lost = False
+
+    async def begin(self, end: int) -> int:
+        if self.has_lost and self.vainly:
+            self.vainly -= 1
+            raise StoreUnavailable("away")
+        return 0
+
+    async def take(self, piece: Sequence[Followed]) -> None:
+        if not self.has_lost:
+            self.has_lost = True
+            raise BeginAnew("its place is another's")
+        await super().take(piece)
+
+
+@pytest.mark.parametrize(
+    ("vainly", "said"),
+    [
+        (0, ["loser begins anew behind sequence 0: its place is another's"]),
+        (2, ["loser waits behind sequence 0: away", "loser goes on behind sequence 0"]),
+    ],
+)
+async def test_a_place_that_is_lost_in_an_outage_is_one_trouble_and_not_two(
+    vainly: int, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    loser = Loser(vainly)
+    store = memory()
+    async with following(store, loser) as follower:
+        await append(store, 1)
+        follower.committed(1)
+        await until(lambda: loser.taken, "the piece")
+    assert [each.getMessage() for each in caplog.records if each.name == "amends.follower"] == said
 
 
 async def test_one_that_is_slow_holds_up_nobody(store: EventStore) -> None:

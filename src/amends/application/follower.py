@@ -197,16 +197,20 @@ class Follower:
         pause = 0.0
         is_told = True
         place: int | None = None
+        anew: BeginAnew | None = None
         while True:
             try:
                 if place is None:
                     place = await listener.begin(end)
                     self._arrived(listener, place)
+                    if anew is not None and not pause:
+                        log.warning("%s begins anew behind sequence %s: %s", listener.name, place, anew)
+                    anew = None
                 else:
                     place = await self._tell(listener, place)
             except BeginAnew as reason:
-                log.warning("%s begins anew behind sequence %s: %s", listener.name, place or 0, reason)
-                place = None
+                # Said when it has begun: where it has to wait first, that it waits and goes on says all.
+                anew, place = reason, None
                 continue
             except Exception as error:  # whatever it is, it concerns this listener alone
                 if not pause:
