@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,17 @@ import pytest
 from amends import bootstrap
 from amends.adapters.postgres import Address, PostgresEventStore, migrate, migrations
 from amends.adapters.postgres.migrations import Migration, known_migrations
-from amends.ports import StoreCorrupt, StoreError, StoreHeld, StoreNewer, StoreReadOnly, StoreUnavailable
+from amends.ports import (
+    RemoveIndex,
+    SetIndex,
+    StoreCorrupt,
+    StoreError,
+    StoreHeld,
+    StoreNewer,
+    StoreReadOnly,
+    StoreUnavailable,
+    StreamKey,
+)
 from amends.testing.event_store_suite import A, an_append, opened
 from tests.adapters.postgres import shared_server, storage
 from tests.adapters.postgres.lines import ask, names, session, tell
@@ -248,6 +259,26 @@ async def test_commits_wait_for_the_disk_whatever_the_default_is(network_address
         assert await ask(hurried, "SELECT setting FROM seen") == "on"
     finally:
         await store.close()
+
+
+async def test_batches_are_planned_once(address: Address) -> None:
+    async with opened(partial(PostgresEventStore, address)) as store:
+        await tell(
+            address,
+            "CREATE TABLE seen (custom bigint, generic bigint)",
+            "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen "
+            "SELECT sum(custom_plans), sum(generic_plans) FROM pg_prepared_statements "
+            "WHERE statement LIKE '%INTO transition%'; RETURN NULL; END $$",
+            "CREATE TRIGGER note AFTER INSERT ON transition FOR EACH STATEMENT EXECUTE FUNCTION note()",
+        )
+        for number in range(1, 9):
+            begun, ended = StreamKey("default", f"s-{number}"), StreamKey("default", f"s-{number - 1}")
+            await store.append([an_append(begun, index=SetIndex(None, outstanding=True))])
+            if number > 1:
+                await store.append([an_append(ended, 2, index=RemoveIndex())])
+        custom, generic = await ask(address, "SELECT ARRAY[max(custom), max(generic)] FROM seen")
+        assert custom == 0
+        assert generic >= 15
 
 
 async def test_bootstrap_makes_all_three(address: Address) -> None:

@@ -74,7 +74,7 @@ class HeldSession:
             StoreReadOnly: the server only reads (`StoreUnavailable` when it was ours before: it may be changing roles).
             StoreNewer, StoreCorrupt, StoreUnavailable: it cannot be used as it is.
         """
-        link = await connect(address, within=within)
+        link = await connect(address, within=within, plans="once")
         try:
             with AsStoreErrors(address):
                 session = await _opened(link, address, is_again=lost is not None)

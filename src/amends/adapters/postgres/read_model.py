@@ -66,7 +66,7 @@ class PostgresReadModel:
                 self._secret = await views.secret(link, self._secret)
         finally:
             await _ended(link)
-        readers = Readers(self._address, most=READERS, connect_within=self._connect_within, plans_anew=True)
+        readers = Readers(self._address, most=READERS, connect_within=self._connect_within, plans="anew")
         self._opened = _Opened(readers, asyncio.Lock())
 
     async def checkpoint(self) -> Checkpoint:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.driver import Link
 from amends.adapters.postgres.faults import AsStoreErrors, is_lost, unavailable
-from amends.adapters.postgres.session import connect
+from amends.adapters.postgres.session import Plans, connect
 
 T = TypeVar("T")
 
@@ -29,10 +29,10 @@ class Readers:
         most: int,
         connect_within: float,
         is_reader: bool = True,
-        plans_anew: bool = False,
+        plans: Plans = "auto",
     ) -> None:
         self._address = address
-        self._plans_anew = plans_anew
+        self._plans: Plans = plans
         self._connect_within = connect_within
         self._as_store_errors = AsStoreErrors(address)
         self._most = most
@@ -80,7 +80,7 @@ class Readers:
             self._address,
             within=self._connect_within,
             is_reader=self._is_reader,
-            plans_anew=self._plans_anew,
+            plans=self._plans,
         )
 
     async def _answered(self, link: Link, question: Callable[[Link], Awaitable[T]]) -> T:

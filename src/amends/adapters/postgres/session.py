@@ -5,13 +5,15 @@ Rules
 - The server is to notice within half a minute that this machine is gone, so that a hold does not outlive its holder.
 - Statements touch rows by key. Plans that would read whole tables are switched off: they may look cheap to a planner
   that knows the tables from when they were small.
+- So there is nothing to choose between for the statements that write, and they are planned once: planning a batch
+  costs more than storing twenty transitions. A question of an operator is planned each time, by its arguments.
 It does not: know streams, or open itself again.
 """
 
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from amends.adapters.postgres import driver, statements
 from amends.adapters.postgres.address import Address
@@ -19,6 +21,10 @@ from amends.adapters.postgres.driver import DRIVER_ERRORS, Link
 from amends.adapters.postgres.faults import corrupt, told, unavailable
 
 log = logging.getLogger("amends.postgres")
+
+Plans: TypeAlias = Literal["auto", "anew", "once"]
+"""When statements are planned: as the server likes, for each set of arguments, or once for all."""
+_CACHE_MODES: Final = {"auto": "auto", "anew": "force_custom_plan", "once": "force_generic_plan"}
 
 OLDEST: Final = 150_000
 ANSWER_SECONDS: Final = 30.0
@@ -57,10 +63,8 @@ class Facts:
     """Whether migrations have been applied there."""
 
 
-async def connect(
-    address: Address, *, within: float, is_reader: bool = False, plans_anew: bool = False
-) -> Link:
-    """Open a session, in at most `within` seconds; one that `plans_anew` looks at the arguments of each question.
+async def connect(address: Address, *, within: float, is_reader: bool = False, plans: Plans = "auto") -> Link:
+    """Open a session, in at most `within` seconds; its statements are planned as `plans` says.
 
     Raises:
         StoreError: there is none to be had.
@@ -68,8 +72,7 @@ async def connect(
     settings = {**SETTINGS, "search_path": address.schema, "application_name": address.application}
     if is_reader:
         settings["default_transaction_read_only"] = "on"
-    if plans_anew:
-        settings["plan_cache_mode"] = "force_custom_plan"
+    settings["plan_cache_mode"] = _CACHE_MODES[plans]
     try:
         return await driver.connect(address, settings=settings, within=within, answer_within=ANSWER_SECONDS)
     except DRIVER_ERRORS as fault:
