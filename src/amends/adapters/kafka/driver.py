@@ -6,7 +6,8 @@ of `DRIVER_ERRORS`; which of them means what is said by the names below. It does
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -187,6 +188,22 @@ async def start(client: Startable) -> None:
         raise
 
 
+@asynccontextmanager
+async def _started(client: Startable) -> AsyncGenerator[Any]:
+    await start(client)
+    try:
+        yield client
+    finally:
+        await client.stop()
+
+
+class _Administrator(_admin.AIOKafkaAdminClient):  # type: ignore[misc]  # the driver's own class
+    """Asks for what concerns no record; is stopped as the other clients are."""
+
+    async def stop(self) -> None:
+        await self.close()
+
+
 @lru_cache(maxsize=10_000)
 def hash_of(key: bytes) -> int:
     """Return what says a key's partition. Remembered: it is computed in Python, and a saga has several commands."""
@@ -315,9 +332,7 @@ async def make_topics(address: Address, topics: Iterable[str], *, partitions: in
     Raises:
         Exception: one of `DRIVER_ERRORS`; those that could be made are.
     """
-    client: Any = _admin.AIOKafkaAdminClient(**address.options())
-    await client.start()
-    try:
+    async with _started(_Administrator(**address.options())) as client:
         missing = sorted(set(topics) - set(await client.list_topics()))
         if not missing:
             return
@@ -326,8 +341,6 @@ async def make_topics(address: Address, topics: Iterable[str], *, partitions: in
             error: Any = _errors.for_code(code)
             if code and error is not _errors.TopicAlreadyExistsError:
                 raise error(_name)
-    finally:
-        await client.close()
 
 
 def _new_topic(name: str, partitions: int, replicas: int) -> Any:
@@ -339,11 +352,11 @@ def _new_topic(name: str, partitions: int, replicas: int) -> Any:
 
 async def behind(address: Address, group: str, topics: Iterable[str]) -> int:
     """Return by how many records of `topics` a group is behind."""
-    client: Any = _admin.AIOKafkaAdminClient(**address.options())
-    reader: Any = _driver.AIOKafkaConsumer(*topics, **address.options())
-    await client.start()
-    await reader.start()
-    try:
+    own = address.options()
+    async with (
+        _started(_Administrator(**own)) as client,
+        _started(_driver.AIOKafkaConsumer(*topics, **own)) as reader,
+    ):
         committed = await client.list_consumer_group_offsets(group)
         places = [
             _driver.TopicPartition(topic, partition)
@@ -353,6 +366,3 @@ async def behind(address: Address, group: str, topics: Iterable[str]) -> int:
         ends = await reader.end_offsets(places)
         done = {place: max(found.offset, 0) for place, found in committed.items()}
         return sum(max(end - done.get(place, 0), 0) for place, end in ends.items())
-    finally:
-        await reader.stop()
-        await client.close()
