@@ -17,6 +17,7 @@ import aiokafka.admin  # type: ignore[import-untyped]  # pyright: ignore[reportM
 import aiokafka.errors  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.partitioner  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
+from amends.adapters.kafka.driver_log import attach, told_once
 from amends.ports.intake import Record
 
 _driver: Final[Any] = aiokafka
@@ -177,7 +178,9 @@ async def start(client: Startable) -> None:
     Raises:
         Exception: one of `DRIVER_ERRORS`.
     """
-    starting = asyncio.ensure_future(client.start())
+    attach()
+    with told_once():
+        starting = asyncio.ensure_future(client.start())
     try:
         await asyncio.shield(starting)
     except BaseException:
@@ -192,7 +195,8 @@ async def start(client: Startable) -> None:
 async def _started(client: Startable) -> AsyncGenerator[Any]:
     await start(client)
     try:
-        yield client
+        with told_once():
+            yield client
     finally:
         await client.stop()
 
@@ -284,11 +288,12 @@ async def to_come(reader: Consumer, partitions: Collection[Partition]) -> Mappin
         return {}
     client: Any = reader
     places = [_driver.TopicPartition(*partition) for partition in partitions]
-    ends = await client.end_offsets(places)
-    return {
-        Partition(place.topic, place.partition): max(0, end - await client.position(place))
-        for place, end in ends.items()
-    }
+    with told_once():
+        ends = await client.end_offsets(places)
+        return {
+            Partition(place.topic, place.partition): max(0, end - await client.position(place))
+            for place, end in ends.items()
+        }
 
 
 def pause(reader: Consumer, partition: Partition) -> None:
@@ -306,7 +311,8 @@ def resume(reader: Consumer, partition: Partition) -> None:
 async def commit(reader: Consumer, offsets: Mapping[Partition, int]) -> None:
     """Note up to where partitions are taken: the offset of the next record."""
     client: Any = reader
-    await client.commit({_driver.TopicPartition(*partition): offset for partition, offset in offsets.items()})
+    with told_once():
+        await client.commit({_driver.TopicPartition(*place): offset for place, offset in offsets.items()})
 
 
 def _record(found: Any) -> Record:
