@@ -54,6 +54,8 @@ MOST_AT_ONCE: Final = 200
 LOOK_AROUND: Final = 200
 """Milliseconds after which a reader that finds nothing looks whether it shall stop."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+GRACE: Final = 1.0
+"""Seconds that a client which is given up has to come to the end of its start."""
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -163,15 +165,11 @@ class KafkaParticipant(Generic[S, R]):
         while not self._stopping.is_set():
             client = make()
             try:
-                await client.start()
+                await _start(client)
             except (OSError, _errors.KafkaError) as error:
-                await client.stop()
                 _log.warning("waiting for Kafka: %s", error)
                 await self._pause(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
-            except BaseException:
-                await client.stop()
-                raise
             else:
                 return client
         return None
@@ -286,6 +284,23 @@ class KafkaParticipant(Generic[S, R]):
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 return
+
+
+async def _start(client: Any) -> None:
+    """Start a client; when that is given up, or fails, stop it.
+
+    Cancelled while it asks its first question the driver forgets the connection, so it has `GRACE` seconds to come to
+    its end. The engine's adapter does the same; the kit and the engine share nothing but what is on the wire.
+    """
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.shield(starting)
+    except BaseException:
+        await asyncio.wait([starting], timeout=GRACE)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await client.stop()
+        raise
 
 
 async def _ended(client: Any) -> None:

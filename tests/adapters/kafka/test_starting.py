@@ -1,11 +1,11 @@
 """A client of the driver that is given up while it starts: whenever that is, it leaves no connection open."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from amends.adapters.kafka import Address, driver
+from amends.adapters.kafka import Address, behind, driver, make_topics
 from tests.adapters.kafka.shared_broker import broker, new_name
 from tests.adapters.open_sockets import left_open, no_collector
 
@@ -49,3 +49,27 @@ async def test_a_client_that_is_given_up_while_it_starts_leaves_no_connection_op
         # It may not have begun, or be there already.
         await client.stop()
         assert left_open(int(address.rpartition(":")[2])) == [], turns
+
+
+async def ask_how_far(address: Address) -> object:
+    return await behind(address, "nobody", ["amends-starting"])
+
+
+async def ask_for_topics(address: Address) -> None:
+    await make_topics(address, ["amends-starting"], partitions=1, replicas=1)
+
+
+@pytest.mark.parametrize("ask", [ask_for_topics, ask_how_far])
+async def test_a_question_that_is_given_up_leaves_nothing_behind(
+    ask: Callable[[Address], Awaitable[object]],
+) -> None:
+    address = broker().address
+    await ask_for_topics(Address((address,)))
+    for turns in TURNS:
+        asking = asyncio.ensure_future(ask(Address((address,))))
+        for _turn in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert left_open(int(address.rpartition(":")[2])) == [], turns
+        assert asyncio.all_tasks() == {asyncio.current_task()}, turns

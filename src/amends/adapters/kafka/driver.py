@@ -6,7 +6,8 @@ of `DRIVER_ERRORS`; which of them means what is said by the names below. It does
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -16,6 +17,7 @@ import aiokafka.admin  # type: ignore[import-untyped]  # pyright: ignore[reportM
 import aiokafka.errors  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.partitioner  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
+from amends.adapters.kafka.driver_log import attach, told_once
 from amends.ports.intake import Record
 
 _driver: Final[Any] = aiokafka
@@ -176,7 +178,9 @@ async def start(client: Startable) -> None:
     Raises:
         Exception: one of `DRIVER_ERRORS`.
     """
-    starting = asyncio.ensure_future(client.start())
+    attach()
+    with told_once():
+        starting = asyncio.ensure_future(client.start())
     try:
         await asyncio.shield(starting)
     except BaseException:
@@ -185,6 +189,23 @@ async def start(client: Startable) -> None:
         await asyncio.gather(starting, return_exceptions=True)
         await client.stop()
         raise
+
+
+@asynccontextmanager
+async def _started(client: Startable) -> AsyncGenerator[Any]:
+    await start(client)
+    try:
+        with told_once():
+            yield client
+    finally:
+        await client.stop()
+
+
+class _Administrator(_admin.AIOKafkaAdminClient):  # type: ignore[misc]  # the driver's own class
+    """Asks for what concerns no record; is stopped as the other clients are."""
+
+    async def stop(self) -> None:
+        await self.close()
 
 
 @lru_cache(maxsize=10_000)
@@ -267,11 +288,12 @@ async def to_come(reader: Consumer, partitions: Collection[Partition]) -> Mappin
         return {}
     client: Any = reader
     places = [_driver.TopicPartition(*partition) for partition in partitions]
-    ends = await client.end_offsets(places)
-    return {
-        Partition(place.topic, place.partition): max(0, end - await client.position(place))
-        for place, end in ends.items()
-    }
+    with told_once():
+        ends = await client.end_offsets(places)
+        return {
+            Partition(place.topic, place.partition): max(0, end - await client.position(place))
+            for place, end in ends.items()
+        }
 
 
 def pause(reader: Consumer, partition: Partition) -> None:
@@ -289,7 +311,8 @@ def resume(reader: Consumer, partition: Partition) -> None:
 async def commit(reader: Consumer, offsets: Mapping[Partition, int]) -> None:
     """Note up to where partitions are taken: the offset of the next record."""
     client: Any = reader
-    await client.commit({_driver.TopicPartition(*partition): offset for partition, offset in offsets.items()})
+    with told_once():
+        await client.commit({_driver.TopicPartition(*place): offset for place, offset in offsets.items()})
 
 
 def _record(found: Any) -> Record:
@@ -315,9 +338,7 @@ async def make_topics(address: Address, topics: Iterable[str], *, partitions: in
     Raises:
         Exception: one of `DRIVER_ERRORS`; those that could be made are.
     """
-    client: Any = _admin.AIOKafkaAdminClient(**address.options())
-    await client.start()
-    try:
+    async with _started(_Administrator(**address.options())) as client:
         missing = sorted(set(topics) - set(await client.list_topics()))
         if not missing:
             return
@@ -326,8 +347,6 @@ async def make_topics(address: Address, topics: Iterable[str], *, partitions: in
             error: Any = _errors.for_code(code)
             if code and error is not _errors.TopicAlreadyExistsError:
                 raise error(_name)
-    finally:
-        await client.close()
 
 
 def _new_topic(name: str, partitions: int, replicas: int) -> Any:
@@ -339,11 +358,11 @@ def _new_topic(name: str, partitions: int, replicas: int) -> Any:
 
 async def behind(address: Address, group: str, topics: Iterable[str]) -> int:
     """Return by how many records of `topics` a group is behind."""
-    client: Any = _admin.AIOKafkaAdminClient(**address.options())
-    reader: Any = _driver.AIOKafkaConsumer(*topics, **address.options())
-    await client.start()
-    await reader.start()
-    try:
+    own = address.options()
+    async with (
+        _started(_Administrator(**own)) as client,
+        _started(_driver.AIOKafkaConsumer(*topics, **own)) as reader,
+    ):
         committed = await client.list_consumer_group_offsets(group)
         places = [
             _driver.TopicPartition(topic, partition)
@@ -353,6 +372,3 @@ async def behind(address: Address, group: str, topics: Iterable[str]) -> int:
         ends = await reader.end_offsets(places)
         done = {place: max(found.offset, 0) for place, found in committed.items()}
         return sum(max(end - done.get(place, 0), 0) for place, end in ends.items())
-    finally:
-        await reader.stop()
-        await client.close()

@@ -17,6 +17,7 @@ import aiokafka.protocol.metadata  # type: ignore[import-untyped]  # pyright: ig
 import aiokafka.protocol.types  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
 from amends.adapters.kafka.driver import Producer
+from amends.adapters.kafka.driver_log import told_once
 
 _errors: Final[Any] = aiokafka.errors
 _api: Final[Any] = aiokafka.protocol.api
@@ -134,7 +135,8 @@ async def said(client: Producer, broker: int, topics: Iterable[str]) -> Mapping[
     """
     known: Any = client
     try:
-        answer = await known.client.send(broker, Question(topics))
+        with told_once():
+            answer = await known.client.send(broker, Question(topics))
     except NotImplementedError as error:
         raise _errors.UnsupportedVersionError from error
     return {each["topic"]: _topic_said(each) for each in answer.to_object()["topics"]}

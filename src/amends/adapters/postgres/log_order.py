@@ -6,9 +6,12 @@ Rules
 - A gap below a sequence that could be seen belongs to a transaction that was under way then, or had ended: appends take
   their transaction's number (by locking the member's row) before they take sequences. So when every transaction that
   had a number at that sight has ended, all gaps below are dead. On a server where nothing writes that is at once.
+- Which numbers were given out is asked of the server. A snapshot does not say: it ends behind the last number that has
+  ended, and who has a newer one may have an older sequence.
 - Other programs' long transactions must not hold the log up: where a gap stands in the way it is looked who writes
   transitions at all, and when those have ended that were found, the gaps below are dead as well.
-- What is known to be dead stays dead, so it is remembered: one place per reader of the log.
+- What is known to be dead stays dead, so it is remembered: one place per reader of the log. But rows are read with what
+  was known when they were asked for: a gap that was filled since is dead, and their answer lacks what filled it.
 It does not: wait for long, or know who follows.
 """
 
@@ -33,38 +36,44 @@ class LogOrder:
         self._settled = 0
         """Every gap up to here is dead."""
         self._sight: tuple[int, int] | None = None
-        """The last sequence at some moment, and the first transaction number not yet given out then."""
+        """The last sequence at some moment, and a transaction number that was not given out before it."""
 
     async def piece(self, link: Link, *, after: int, limit: int) -> list[Logged]:
         """Read the log on behind `after`; fewer than `limit` where they are large, or before a gap in doubt."""
-        rows = await link.fetch(statements.READ_LOG, after, limit, PIECE_BYTES)
-        certain = self._certain(rows, after)
+        rows, certain = await self._read(link, after, limit)
         # With something to tell, the rest can wait for the next piece.
         if len(certain) < len(rows) and await _writers_ended(link, moments=0 if certain else MOMENTS):
             self._settled = max(self._settled, rows[0]["last"])
-            rows = await link.fetch(statements.READ_LOG, after, limit, PIECE_BYTES)
-            certain = self._certain(rows, after)
+            rows, certain = await self._read(link, after, limit)
         return [
             Logged(sequence, as_transition(StreamKey(namespace, saga_id), *stored))
             for sequence, namespace, saga_id, *stored, _last, _oldest, _next in certain
         ]
 
-    def _look(self, *, last: int, oldest: int, next_one: int) -> None:
-        if self._sight is None or oldest >= self._sight[1]:
-            if self._sight is not None:
-                self._settled = max(self._settled, self._sight[0])
-            self._sight = (last, next_one)
-            if oldest >= next_one:
-                self._settled = max(self._settled, last)
-
-    def _certain(self, rows: Sequence[Any], after: int) -> Sequence[Any]:
+    async def _read(self, link: Link, after: int, limit: int) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Return the rows behind `after`, and of these the ones before the first gap in doubt."""
+        settled = self._settled
+        rows = await link.fetch(statements.READ_LOG, after, limit, PIECE_BYTES)
         if rows:
-            self._look(last=rows[0]["last"], oldest=rows[0]["oldest"], next_one=rows[0]["next"])
-        for number, row in enumerate(rows):
-            if row["sequence"] > after + 1 and row["sequence"] - 1 > self._settled:
-                return rows[:number]
-            after = row["sequence"]
-        return rows
+            settled = max(settled, self._look(rows[0]))
+            self._settled = max(self._settled, settled)
+        return rows, _certain(rows, after, settled)
+
+    def _look(self, row: Any) -> int:
+        """Take one sight; return up to where it shows that gaps are dead."""
+        if self._sight is not None and row["oldest"] < self._sight[1]:
+            return 0
+        settled = 0 if self._sight is None else self._sight[0]
+        self._sight = (row["last"], row["next"])
+        return max(settled, row["last"]) if row["oldest"] >= row["next"] else settled
+
+
+def _certain(rows: Sequence[Any], after: int, settled: int) -> Sequence[Any]:
+    for number, row in enumerate(rows):
+        if row["sequence"] > after + 1 and row["sequence"] - 1 > settled:
+            return rows[:number]
+        after = row["sequence"]
+    return rows
 
 
 async def _writers_ended(link: Link, *, moments: int) -> bool:
