@@ -332,9 +332,10 @@ class Lane:
 
     def _post_all(self, post: Callable[[SendCommand, Told], Callable[[], None]]) -> None:
         """Hand over all that may go."""
-        while self._queue.length and len(self._posted) < self._most_posted and self._may_some_go():
+        while self._queue.length and len(self._posted) < self._most_posted:
             call = self._next()
             if call is None:
+                self._ways.news()
                 break
             posted = Posted(call)
             self._posted.add(posted)

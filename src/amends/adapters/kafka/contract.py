@@ -37,13 +37,18 @@ def command_headers(
     return [
         ("content-type", content_type),
         *_standing(
-            command.name, command.namespace, command.saga, command.step, command.direction, reply_to or ""
+            command.name,
+            command.namespace,
+            command.saga,
+            command.step,
+            command.direction,
+            command.round,
+            command.attempt,
+            reply_to or "",
         ),
         ("ce_id", command.command_id.encode()),
         ("ce_subject", command.saga_id.encode()),
         ("ce_time", _time(int(now * 1000))),
-        ("ce_amendsround", b"%d" % command.round),
-        ("ce_amendsattempt", b"%d" % command.attempt),
         *traced,
     ]
 
@@ -57,7 +62,14 @@ def _time(milliseconds: int) -> bytes:
 
 @lru_cache(maxsize=1_000)
 def _standing(  # noqa: PLR0917  the cache takes them by place, which is quicker
-    name: str, namespace: str, saga: str, step: str, direction: Direction, reply_to: str
+    name: str,
+    namespace: str,
+    saga: str,
+    step: str,
+    direction: Direction,
+    round_: int,
+    attempt: int,
+    reply_to: str,
 ) -> tuple[tuple[str, bytes], ...]:
     """Return those headers that the same command has for every instance."""
     named = {
@@ -67,6 +79,8 @@ def _standing(  # noqa: PLR0917  the cache takes them by place, which is quicker
         "ce_amendssaga": saga,
         "ce_amendsstep": step,
         "ce_amendsdirection": direction,
+        "ce_amendsround": str(round_),
+        "ce_amendsattempt": str(attempt),
     }
     if reply_to:
         named["ce_amendsreplyto"] = reply_to

@@ -16,7 +16,7 @@ import copy
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.leaders import Found, Proof
@@ -36,22 +36,18 @@ class TooLarge(Exception):
     """The record is longer than the broker takes."""
 
 
-class Sent(NamedTuple):
-    """A record to write."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
-
-
 class Pending:
     """A record that is to be written, and who waits for that."""
 
-    __slots__ = ("is_alone", "is_unwanted", "sent", "told")
+    __slots__ = ("headers", "is_alone", "is_unwanted", "key", "told", "topic", "value")
 
-    def __init__(self, sent: Sent, told: Told) -> None:
-        self.sent = sent
+    def __init__(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]], told: Told
+    ) -> None:
+        self.topic = topic
+        self.key = key
+        self.value = value
+        self.headers = headers
         self.told = told
         self.is_alone = False
         """Whether it shares its batch with no other: what is said of the batch is then said of the record."""
@@ -100,7 +96,7 @@ class Line:
             pending = waiting[0]
             if not pending.is_unwanted:
                 try:
-                    if not _has_taken(builder, pending.sent, is_first=not going):
+                    if not _has_taken(builder, pending, is_first=not going):
                         break
                 except Exception as error:  # noqa: BLE001  whatever it is, it concerns this record alone
                     tell((pending,), error)
@@ -228,7 +224,7 @@ class Topic:
         return waiting
 
     def _place(self, pending: Pending) -> Line:
-        key = pending.sent.key
+        key = pending.key
         if key is not None:
             number = driver.hash_of(key) % self._count
         else:
@@ -250,12 +246,12 @@ def tell(pending: Iterable[Pending], error: BaseException | None) -> None:
             # Each its own: a traceback grows wherever one is raised.
             each.told(None if error is None else copy.copy(error))
         except Exception:  # noqa: BLE001  what one does with it must not keep the others from theirs
-            _log.exception("what became of a record to %s could not be acted on", each.sent.topic)
+            _log.exception("what became of a record to %s could not be acted on", each.topic)
 
 
-def _has_taken(builder: driver.Builder, sent: Sent, *, is_first: bool) -> bool:
-    _topic, key, value, headers = sent
-    if builder.append(timestamp=None, key=key, value=value, headers=headers) is not None:
+def _has_taken(builder: driver.Builder, pending: Pending, *, is_first: bool) -> bool:
+    taken = builder.append(timestamp=None, key=pending.key, value=pending.value, headers=pending.headers)
+    if taken is not None:
         return True
     if is_first:
         raise AssertionError("an empty batch takes any record")

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from amends.adapters.kafka import driver, leaders
-from amends.adapters.kafka.lines import Line, Pending, Sent, Told, TooLarge, Topic, tell
+from amends.adapters.kafka.lines import Line, Pending, TooLarge, Topic, tell
 from amends.adapters.kafka.trouble import Trouble, longer, told
 
 CLOSED = "the connection to Kafka is closed"
@@ -59,26 +59,27 @@ class Outgoing:
         found = self._topics.values() if topics is None else map(self._topics.get, topics)
         return (topic.trouble.text for topic in found if topic is not None and topic.trouble.text)
 
-    def put(self, sent: Sent, hears: Told) -> Pending:
-        """Have a record written behind all that were put before; `hears` is called when it is durable, or failed.
+    def put(self, pending: Pending) -> None:
+        """Have a record written behind all that were put before; it is told when it is durable, or failed.
 
         Raises:
             ConnectionError: it is closed.
         """
         if self._is_closed:
             raise ConnectionError(CLOSED)
-        topic = self._topics.get(sent.topic)
+        name = pending.topic
+        topic = self._topics.get(name)
         if topic is None:
-            trouble = Trouble(f"writing to {sent.topic} at {self._where}")
-            topic = self._topics[sent.topic] = Topic(sent.topic, trouble)
-        pending = Pending(sent, hears)
+            trouble = Trouble(f"writing to {name} at {self._where}")
+            topic = self._topics[name] = Topic(name, trouble)
         line = topic.add(pending)
         if line is not None:
-            self._may_go(line)
+            # One that is ready goes with all that it has by then.
+            if line not in self._ready:
+                self._may_go(line)
         elif not (topic.is_known or topic.is_looked_for):
             topic.is_looked_for = True
             self._spawn(self._find(topic))
-        return pending
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="amends-to-kafka")
@@ -185,7 +186,7 @@ class Outgoing:
             if len(line.going) > 1:
                 line.part()
             else:
-                size = sum(len(pending.sent.value or b"") for pending in line.going)
+                size = sum(len(pending.value or b"") for pending in line.going)
                 line.ends(TooLarge(f"{size} bytes are more than the broker takes"))
             self._is_well(line)
         elif isinstance(error, driver.DRIVER_ERRORS):

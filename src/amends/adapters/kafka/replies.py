@@ -7,7 +7,7 @@ It does not: ask whether anybody waits for it.
 
 from datetime import timedelta
 from functools import lru_cache
-from typing import Final, cast, get_args
+from typing import Final, NamedTuple, cast, get_args
 
 from amends.adapters.kafka.contract import OWN_SOURCE, REPLY_TYPE, is_own
 from amends.adapters.kafka.fields import LONGEST, Bad, check_key, document_of, headers_of, required
@@ -58,44 +58,61 @@ def _read_quickly(record: Record) -> ReplyCame | None:
     if len(told) != len(record.headers):
         return None
     try:
-        subject, step = told["ce_subject"], _word(told["ce_amendsstep"])
-        direction, round_ = _DIRECTIONS[told["ce_amendsdirection"]], told["ce_amendsround"]
+        subject, named = told["ce_subject"], told["ce_amendscommandid"]
+        meant = _meant(told["ce_amendsstep"], told["ce_amendsdirection"], told["ce_amendsround"])
         attempt = _SMALL[told["ce_amendsattempt"]]
         is_usual = (
-            told["ce_amendsoutcome"] == b"succeeded"
+            named == subject + meant.ending
+            and told["ce_amendsoutcome"] == b"succeeded"
             and told["ce_type"] == _TYPE
             and told["ce_specversion"] == b"1.0"
             and told.get("ce_amendsnamespace", b"default") == b"default"
             and not told["ce_source"].startswith(OWN_SOURCE)
             and (record.key is None or record.key == subject)
         )
-        saga_id, number, value = subject.decode(), _SMALL[round_], record.value
+        saga_id, value = subject.decode(), record.value
     except (KeyError, UnicodeDecodeError):
         return None
-    if not (is_usual and step and value and 0 < len(saga_id) <= LONGEST and saga_id.isprintable()):
+    if not (is_usual and meant.step and value and 0 < len(saga_id) <= LONGEST and saga_id.isprintable()):
         return None
-    named = command_id("default", saga_id, step, direction, number)
-    if told.get("ce_amendscommandid") != named.encode() or not _is_document(value):
+    if not _is_document(value):
         return None
     return ReplyCame(
         CallbackReply(
-            command_id=named,
+            command_id=named.decode(),
             saga_id=saga_id,
             namespace="default",
-            step=step,
-            direction=direction,
-            round=number,
+            step=meant.step,
+            direction=meant.direction,
+            round=meant.round,
             answer=Succeeded(value),
             attempt=attempt,
         )
     )
 
 
+class _Meant(NamedTuple):
+    """What is answered, by whichever instance."""
+
+    step: str
+    """Empty when its name is not acceptable."""
+    direction: Direction
+    round: int
+    ending: bytes
+    """What stands behind the saga's id in the command's."""
+
+
 @lru_cache(maxsize=1_000)
-def _word(value: bytes) -> str:
-    """Return a header's text, which comes again and again; nothing when it is not acceptable."""
-    text = value.decode()
-    return text if len(text) <= LONGEST and text.isprintable() else ""
+def _meant(step: bytes, direction: bytes, round_: bytes) -> _Meant:
+    """Return what three headers say, which come together again and again.
+
+    Raises:
+        KeyError: direction or round is not a usual one. UnicodeDecodeError: the step is no text.
+    """
+    name, way, number = step.decode(), _DIRECTIONS[direction], _SMALL[round_]
+    if len(name) > LONGEST or not name.isprintable():
+        name = ""
+    return _Meant(name, way, number, command_id("default", "", name, way, number).encode())
 
 
 def _is_document(value: bytes) -> bool:

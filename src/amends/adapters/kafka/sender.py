@@ -20,7 +20,7 @@ from functools import partial
 
 from amends.adapters.kafka import driver, leaders
 from amends.adapters.kafka.contract import Headers
-from amends.adapters.kafka.lines import Pending, Sent, Told, TooLarge
+from amends.adapters.kafka.lines import Pending, Told, TooLarge
 from amends.adapters.kafka.outgoing import CLOSED, Ask, Outgoing
 
 
@@ -70,7 +70,7 @@ class KafkaSender:
             ConnectionError: this sender was closed.
         """
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        pending = self.post(topic, key=key, value=value, headers=headers, told=partial(_tell, written))
+        pending = self.post(topic, key=key, value=value, headers=[*headers], told=partial(_tell, written))
         try:
             await written
         except asyncio.CancelledError:
@@ -78,9 +78,17 @@ class KafkaSender:
             raise
 
     def post(
-        self, topic: str, *, key: bytes | None, value: bytes | None, headers: Headers, told: Told
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, bytes]],
+        told: Told,
     ) -> Pending:
         """`publish` for who does not wait: `told` hears what became of it, and never before this has returned.
+
+        The list of headers is the sender's from now on.
 
         Raises:
             TooLarge: no broker will take it.
@@ -89,7 +97,9 @@ class KafkaSender:
         size = len(value or b"")
         if size > self._longest:
             raise TooLarge(f"{size} bytes are more than the {self._longest} that are sent at most")
-        return self._outgoing.put(Sent(topic, key, value, [*headers]), told)
+        pending = Pending(topic, key, value, headers, told)
+        self._outgoing.put(pending)
+        return pending
 
     async def _connected(self) -> driver.Producer:
         if self._producer is not None:

@@ -13,6 +13,7 @@ It does not: read answers (`intake.py`), retry what was written, or look into pa
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 from amends.adapters.kafka.contract import JSON, command_headers
 from amends.adapters.kafka.formats import Formats, trouble_of_formats
@@ -123,16 +124,18 @@ def posted(
 
     Return what gives it up.
     """
-
-    def hears(error: BaseException | None) -> None:
-        told(handed_over if error is None else _meaning(topic, error))
-
+    hears = partial(_hears, topic, handed_over, told)
     try:
         headers = command_headers(command, reply_to=reply_to, now=now)
         key, value = command.saga_id.encode(), command.payload
         return sender.post(topic, key=key, value=value, headers=headers, told=hears).give_up
     except Exception as error:  # noqa: BLE001 - the port's rule: whatever happens is an answer
         return asyncio.get_running_loop().call_soon(hears, error).cancel
+
+
+def _hears(topic: str, handed_over: Answer | Accepted, told: Told, error: BaseException | None) -> None:
+    """Tell what became of a command's record."""
+    told(handed_over if error is None else _meaning(topic, error))
 
 
 def _meaning(topic: str, error: BaseException) -> Answer:

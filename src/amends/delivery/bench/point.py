@@ -1,8 +1,9 @@
 """One measured process (`python -m amends.delivery.bench.point TASK`): memory and CPU are its own.
 
-Rules: reads a `Task` as JSON from the command line and warms up with a tenth, which is not counted. Then it says
-``ready`` and waits for a line, so that several begin together; at the end it prints one `Measured` as JSON. Latency is
-from the call to the durable end of the saga.
+Rules: reads a `Task` as JSON from the command line and warms up with a tenth, which is not counted. It stands for a
+service, so it looks for garbage as seldom as `amends serve` does. Then it says ``ready`` and waits for a line, so that
+several begin together; at the end it prints one `Measured` as JSON. Latency is from the call to the durable end of the
+saga.
 It does not: measure limits or print tables.
 """
 
@@ -39,6 +40,7 @@ from amends.delivery.bench.workload import (
     order,
     order_fulfilment,
 )
+from amends.delivery.garbage import collect_seldom
 from amends.wire.topics import TopicBindings
 
 READY: Final = "ready"
@@ -83,6 +85,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 async def measure(task: Task) -> Measured:
     """Run `task` and return its figures."""
     async with _opened(task) as amends:
+        collect_seldom()
         numbers = iter(range(task.first, task.first + task.warm_up + task.sagas))
         await _run(amends, task, numbers, task.warm_up)
         print(READY, flush=True)

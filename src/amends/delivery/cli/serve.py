@@ -78,6 +78,7 @@ def _serve(sagas: "list[Saga[Any]]", settings: "Settings") -> int:
     from amends.delivery.api.cursor import KeyUnusable
     from amends.delivery.api.descriptors import TooFew
     from amends.delivery.api.running import Unbound, run
+    from amends.delivery.garbage import collect_seldom
     from amends.delivery.stores import NotServed
 
     logs.configure(settings.log.level, settings.log.format)
@@ -85,6 +86,7 @@ def _serve(sagas: "list[Saga[Any]]", settings: "Settings") -> int:
     where = settings.database.url.path or str(settings.database.url)
 
     def ready(url: str) -> None:
+        collect_seldom()
         print(f"amends: serving {what} on {url}, store {where}", file=sys.stderr, flush=True)
 
     try:
