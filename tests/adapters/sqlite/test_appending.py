@@ -10,7 +10,7 @@ import pytest
 
 from amends.adapters.sqlite import SqliteEventStore
 from amends.adapters.sqlite.lane import Lane
-from amends.ports import Append
+from amends.ports import Append, SetIndex, StreamKey
 from amends.testing.event_store_suite import A, B, an_append, opened
 from tests.application.engine_world import turns, until
 
@@ -19,6 +19,15 @@ def writing(store: SqliteEventStore) -> Lane:
     session = store._session  # noqa: SLF001  whose turn it is shows nowhere else
     assert session is not None
     return session.writing
+
+
+def statements_of(store: SqliteEventStore) -> list[str]:
+    """Return what the writing connection runs from now on."""
+    session = store._session  # noqa: SLF001  nowhere else does it show
+    assert session is not None
+    ran: list[str] = []
+    session.database.writer.set_trace_callback(ran.append)
+    return ran
 
 
 def at_once(store: SqliteEventStore, batch: Sequence[Append]) -> Sequence[bool]:
@@ -67,3 +76,39 @@ async def test_a_store_that_refuses_a_commit_is_as_it_was(tmp_path: Path) -> Non
         another.execute("ROLLBACK")
         another.close()
         assert await made.append([an_append(A, 2), an_append(B)]) == [True, True]
+
+
+async def test_a_large_batch_takes_a_statement_for_ten_rows_and_keeps_its_order(tmp_path: Path) -> None:
+    keys = [StreamKey("default", f"{number:02d}") for number in range(23)]
+    async with opened(lambda: SqliteEventStore(tmp_path / "amends.db", inline_limit=inf)) as made:
+        assert isinstance(made, SqliteEventStore)
+        ran = statements_of(made)
+        assert (
+            await made.append(
+                [an_append(key, index=SetIndex(wake_at=None, outstanding=True)) for key in keys]
+            )
+            == [True] * 23
+        )
+        assert [row.transition.key for row in await made.log()] == keys
+        for table in ("stream", "transition", "open_instance"):
+            assert sum(f"INSERT INTO {table} (" in each for each in ran) == 2 + 3, table
+
+
+async def test_in_a_large_batch_only_the_loser_loses(tmp_path: Path) -> None:
+    keys = [StreamKey("default", f"{number:02d}") for number in range(23)]
+    async with opened(lambda: SqliteEventStore(tmp_path / "amends.db", inline_limit=inf)) as made:
+        await made.append([an_append(key) for key in keys])
+        await made.append([an_append(keys[14], 2)])
+        won = await made.append([an_append(key, 2) for key in keys])
+        assert [key for key, verdict in zip(keys, won, strict=True) if not verdict] == [keys[14]]
+        assert len(await made.log()) == 23 + 23
+
+
+async def test_a_large_batch_needs_no_folder_for_temporary_files(tmp_path: Path) -> None:
+    """What SQLite notes to undo one of its statements stays in memory."""
+    async with opened(lambda: SqliteEventStore(tmp_path / "amends.db", inline_limit=inf)) as made:
+        assert isinstance(made, SqliteEventStore)
+        session = made._session  # noqa: SLF001  nowhere else does it show
+        assert session is not None
+        in_memory = 2
+        assert session.database.writer.execute("PRAGMA temp_store").fetchone() == (in_memory,)

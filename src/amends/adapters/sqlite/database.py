@@ -65,6 +65,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
+    # A statement of several rows notes how pages were; outside of memory that wants a folder for temporary files.
+    connection.execute("PRAGMA temp_store = MEMORY")
     return connection
 
 

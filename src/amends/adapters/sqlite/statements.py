@@ -13,8 +13,11 @@ def _query(name: str) -> str:
 
 ADD_STREAM: Final = _query("add_stream")
 APPEND_TRANSITION: Final = _query("append_transition")
+ADD_TEN_STREAMS: Final = _query("add_ten_streams")
+APPEND_TEN_TRANSITIONS: Final = _query("append_ten_transitions")
 APPEND_TRANSITION_GUARDED: Final = _query("append_transition_guarded")
 SET_OPEN_INSTANCE: Final = _query("set_open_instance")
+SET_TEN_OPEN_INSTANCES: Final = _query("set_ten_open_instances")
 CORRECT_OPEN_INSTANCE: Final = _query("correct_open_instance")
 REMOVE_OPEN_INSTANCE: Final = _query("remove_open_instance")
 READ_STREAM: Final = _query("read_stream")
