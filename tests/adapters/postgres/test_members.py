@@ -12,6 +12,7 @@ from amends.ports import (
     SHARDS,
     InboxRow,
     Logged,
+    RemoveIndex,
     SetIndex,
     StoreFenced,
     StreamKey,
@@ -25,7 +26,15 @@ OPEN = SetIndex(NOON, outstanding=True)
 AN_HOUR = timedelta(hours=1)
 OVERDUE = "UPDATE member SET expires_at = now() - interval '1 second' WHERE name = '{name}'"
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'one' AND wait_event_type = 'Lock'"
-ROWS = "SELECT (SELECT count(*) FROM transition) || ' ' || (SELECT count(*) FROM open_instance WHERE wake_at IS NULL)"
+ROWS = """
+SELECT concat_ws(
+    ' ',
+    (SELECT count(*) FROM stream),
+    (SELECT count(*) FROM transition),
+    (SELECT count(*) FROM open_instance),
+    (SELECT count(*) FROM open_instance WHERE wake_at IS NULL)
+)
+"""
 
 
 class Two:
@@ -97,7 +106,14 @@ async def test_a_member_whose_lease_is_over_is_fenced_and_stores_nothing(two: Tw
     await two.fence_one()
     assert (await two.other.membership().renew()).free == SHARDS
     before = await ask(two.address, ROWS)
-    for batch in ([an_append(A, 2)], [an_append(B, index=OPEN)], [an_append(A, 2), an_append(B)]):
+    ended = an_append(A, 2, index=RemoveIndex())
+    for batch in (
+        [an_append(A, 2)],
+        [an_append(B, index=OPEN)],
+        [ended],
+        [an_append(A, 2), an_append(B)],
+        [ended, an_append(B, index=OPEN)],
+    ):
         with pytest.raises(StoreFenced):
             await two.one.append(batch)
     with pytest.raises(StoreFenced):

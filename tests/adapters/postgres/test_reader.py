@@ -105,12 +105,15 @@ SMALL_PLANS = {
     "find": statements.FIND_STREAMS,
     "read": statements.READ_STREAM,
     "log": statements.READ_LOG,
-    "end": statements.LOG_END,
+    "log end": statements.LOG_END,
     "due": statements.DUE_INSTANCES,
     "wake": statements.NEXT_WAKE,
     "page": statements.OPEN_INSTANCES_AFTER,
     "first page": statements.OPEN_INSTANCES,
     "change": statements.APPEND,
+    "begin": statements.APPEND_BEGUN,
+    "end": statements.APPEND_ENDED,
+    "go on": statements.APPEND_TRANSITIONS,
 }
 
 

@@ -91,6 +91,16 @@ async def test_what_passes_at_once_is_tried_again(address: Address, code: str) -
         assert len(await store.log()) == 1
 
 
+async def test_an_index_row_that_its_stream_left_behind_is_replaced(address: Address) -> None:
+    async with opened(lambda: PostgresEventStore(address)) as store:
+        await store.append([an_append(A, index=SetIndex(NOON, outstanding=True))])
+    await tell(address, "DELETE FROM transition", "DELETE FROM stream")
+    async with opened(lambda: PostgresEventStore(address)) as store:
+        begun = an_append(A, index=SetIndex(None, outstanding=True))
+        assert list(await store.append([begun])) == [True]
+        assert [row.wake_at for row in await store.open_instances()] == [None]
+
+
 LASTING = [
     ("40P01", StoreUnavailable),
     ("53100", StoreFull),

@@ -8,10 +8,12 @@ Rules
 They do not: ask, write, or wait.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
+from amends.adapters.postgres import statements
+from amends.adapters.postgres.numbers import Found
 from amends.ports.event_store import Append, KeepIndex, SetIndex, StreamKey
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -26,14 +28,20 @@ Place: TypeAlias = tuple[StreamKey, int]
 
 
 class Prepared(NamedTuple):
-    """The arguments of `append.sql`, or of `append_transitions.sql` when nothing but transitions is written: behind the
-    member's token, which comes first.
-    """
+    """A batch as a statement and its arguments, behind the member's token, which comes first."""
 
+    statement: str
     arguments: tuple[object, ...]
-    has_only_transitions: bool
     resting: Collection[StreamKey]
     """Instances that have ended or now wait with no command out: nothing more is to come of them soon."""
+
+
+class Order(NamedTuple):
+    """The numbers of a batch, in the order of places."""
+
+    numbers: Sequence[int]
+    is_one_each: bool
+    """Whether no two belong to one stream."""
 
 
 def place_of(append: Append) -> Place:
@@ -41,23 +49,23 @@ def place_of(append: Append) -> Place:
     return append.transition.key, append.transition.position
 
 
-def ordered(batch: Sequence[Append]) -> list[int]:
-    """Return the batch's numbers in the order of places; among equal places the first of the batch comes first."""
+def ordered(batch: Sequence[Append]) -> Order:
+    """Return the order of places; among equal places the first of the batch comes first."""
     keys = [append.transition.key for append in batch]
     if len(set(keys)) == len(keys):
-        return sorted(range(len(keys)), key=keys.__getitem__)
+        return Order(sorted(range(len(keys)), key=keys.__getitem__), is_one_each=True)
     places = [place_of(append) for append in batch]
-    return sorted(range(len(places)), key=places.__getitem__)
+    return Order(sorted(range(len(places)), key=places.__getitem__), is_one_each=False)
 
 
-def without_losers(batch: Sequence[Append], order: Sequence[int], taken: Collection[Place]) -> Sequence[int]:
+def without_losers(batch: Sequence[Append], order: Order, taken: Collection[Place]) -> Sequence[int]:
     """Return those numbers of `order` that come to a free place."""
-    if not taken and len({batch[number].transition.key for number in order}) == len(order):
-        return order
+    if order.is_one_each and not taken:
+        return order.numbers
     losers: set[StreamKey] = set()
     seen: set[Place] = set()
     kept: list[int] = []
-    for number in order:
+    for number in order.numbers:
         place = place_of(batch[number])
         if place[0] in losers or place in taken or place in seen:
             losers.add(place[0])
@@ -67,13 +75,18 @@ def without_losers(batch: Sequence[Append], order: Sequence[int], taken: Collect
     return kept
 
 
-def _numbers(values: Iterable[object]) -> str:
-    """Return an array of numbers as the server writes it: the driver looks at each member of a list four times."""
-    return f"{{{','.join(map(str, values))}}}"
+def _numbers(values: Sequence[int]) -> str:
+    """Return an array of numbers or truths as text: the driver looks at each member of a list four times.
+
+    Python writes a list nearly as the server reads an array, and in one call.
+    """
+    return f"{{{str(values)[1:-1]}}}"
 
 
-def _instant(instant: datetime | None) -> object:
-    return "NULL" if instant is None else (instant - EPOCH) // MICROSECOND
+def _instants(instants: Iterable[datetime | None]) -> str:
+    return ",".join(
+        ["NULL" if instant is None else str((instant - EPOCH) // MICROSECOND) for instant in instants]
+    ).join("{}")
 
 
 def _keys(keys: Iterable[StreamKey]) -> tuple[str, str]:
@@ -93,36 +106,48 @@ def _bodies(bodies: Iterable[bytes]) -> bytes:
     return SEPARATOR.encode().join(bodies)
 
 
-def prepare(
-    appends: Sequence[Append], known: Mapping[StreamKey, int], begun: Mapping[StreamKey, int]
-) -> Prepared:
-    """Turn appends into arrays; each stream has its number in `known` or in `begun`."""
+def prepare(appends: Sequence[Append], found: Found, *, is_unusual: bool = False) -> Prepared:
+    """Turn appends, each of which has its number, into the shortest statement that does for them.
+
+    With `is_unusual` into the one that does for any: there may be index rows of streams that are not there.
+    """
     stored = [append.transition for append in appends]
     transitions = (
-        _numbers([begun.get(each.key) or known[each.key] for each in stored]),
+        _numbers(found.numbers),
         _numbers([each.position for each in stored]),
         _numbers([each.events for each in stored]),
         _numbers([(each.recorded_at - EPOCH) // MICROSECOND for each in stored]),
         _bodies([each.body for each in stored]),
     )
+    begun = found.begun
     changes = {
         append.transition.key: append.index for append in appends if type(append.index) is not KeepIndex
     }
     handled = [append.handled for append in appends if append.handled is not None]
     if not begun and not changes and not handled:
-        return Prepared(transitions, has_only_transitions=True, resting=())
+        return Prepared(statements.APPEND_TRANSITIONS, transitions, ())
     kept = {key: change for key, change in changes.items() if isinstance(change, SetIndex)}
     ended = [key for key in changes if key not in kept]
+    resting = [*ended, *[key for key, change in kept.items() if not change.outstanding]]
+    is_usual = not handled and not is_unusual
+    if is_usual and not begun and not kept:
+        return Prepared(statements.APPEND_ENDED, (*_keys(ended), *transitions), resting)
+    streams = _numbers([*begun.values()]), *_keys(begun)
+    if is_usual and not ended and begun.keys() == kept.keys():
+        rows = _index([kept[key] for key in begun])
+        return Prepared(statements.APPEND_BEGUN, (*streams, *rows, *transitions), resting)
     arguments = (
-        _numbers(begun.values()),
-        *_keys(begun),
+        *streams,
         *_keys(kept),
-        _numbers([_instant(change.wake_at) for change in kept.values()]),
-        _numbers([change.outstanding for change in kept.values()]),
+        *_index(kept.values()),
         *_keys(ended),
         _numbers([row.number for row in handled]),
         _bodies([row.answer for row in handled]),
         *transitions,
     )
-    waiting = [key for key, change in kept.items() if not change.outstanding]
-    return Prepared(arguments, has_only_transitions=False, resting=[*ended, *waiting])
+    return Prepared(statements.APPEND, arguments, resting)
+
+
+def _index(rows: Collection[SetIndex]) -> tuple[str, str]:
+    """Return when instances are to be looked at, and whether a command of theirs may be unanswered."""
+    return _instants([row.wake_at for row in rows]), _numbers([row.outstanding for row in rows])

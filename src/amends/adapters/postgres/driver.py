@@ -24,6 +24,14 @@ DRIVER_ERRORS: Final[tuple[type[Exception], ...]] = (
 """All that may come of asking a server."""
 
 
+class PreparedStatement(Protocol):
+    """A statement that is given often: the driver need not look for it each time. Lasts as long as its connection."""
+
+    async def fetch(self, *arguments: object) -> Sequence[Any]: ...
+
+    def get_statusmsg(self) -> str: ...
+
+
 class Link(Protocol):
     """A connection."""
 
@@ -34,6 +42,8 @@ class Link(Protocol):
     async def fetchval(self, query: str, *arguments: object) -> Any: ...
 
     async def execute(self, query: str) -> str: ...
+
+    async def prepare(self, query: str) -> PreparedStatement: ...
 
     def transaction(self) -> Any: ...
 

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from amends.adapters.postgres import statements
 from amends.adapters.postgres.address import Address
-from amends.adapters.postgres.driver import DRIVER_ERRORS, Link, ServerError
+from amends.adapters.postgres.driver import DRIVER_ERRORS, Link, PreparedStatement, ServerError
 from amends.adapters.postgres.faults import (
     LOCK_NOT_AVAILABLE,
     AsStoreErrors,
@@ -44,6 +44,8 @@ A_LOOK: Final = 0.02
 LOOKS: Final = 50
 """How often, and how many seconds apart, it is looked whether nobody runs on a store that must be migrated."""
 
+_NOTHING: Final = "INSERT 0 0"
+
 
 class Identity(NamedTuple):
     """Which session of the server this is."""
@@ -62,6 +64,7 @@ class HeldSession:
         """The migrations that opening applied."""
         self.schema = facts.schema or 0
         self._address = address
+        self._prepared: dict[str, PreparedStatement] = {}
 
     @classmethod
     async def open(
@@ -107,6 +110,14 @@ class HeldSession:
         else:
             raise unavailable(self._address, "its lease is changing hands")
         await self.link.fetchval(statements.PATIENCE, "0")
+
+    async def insert(self, query: str, arguments: Sequence[object]) -> bool:
+        """Give a statement that ends in an insertion, one of a few that are given often; return whether it inserted."""
+        statement = self._prepared.get(query)
+        if statement is None:
+            statement = self._prepared[query] = await self.link.prepare(query)
+        await statement.fetch(*arguments)
+        return statement.get_statusmsg() != _NOTHING
 
     async def let_go(self, token: int) -> None:
         """Give up the lock of a token."""

@@ -10,7 +10,7 @@ It does not: outlive the session, write, or grow without bound.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from amends.adapters.postgres import statements
 from amends.adapters.postgres.driver import Link
@@ -19,6 +19,17 @@ from amends.ports.event_store import Append, StreamKey
 BLOCK: Final = 1000
 """How many the server gives at a time: the sequence's increment."""
 MOST_KNOWN: Final = 50_000
+
+
+class Found(NamedTuple):
+    """The numbers of the streams of a batch."""
+
+    numbers: Sequence[int]
+    """One for each append, in their order; 0 for an orphan."""
+    begun: Mapping[StreamKey, int]
+    """Those that are new."""
+    orphans: Sequence[Append] = ()
+    """Appends of streams of which the first position is neither stored nor among them."""
 
 
 class StreamNumbers:
@@ -35,22 +46,24 @@ class StreamNumbers:
         """The numbers of streams that exist."""
         return self._known
 
-    async def for_new(self, appends: Sequence[Append]) -> dict[StreamKey, int]:
-        """Find the numbers of all streams of `appends`; return new ones for those that are still to be made.
-
-        A stream whose first position is neither stored nor among `appends`, in their order, gets none.
-        """
+    async def find(self, appends: Sequence[Append]) -> Found:
+        """Find the numbers of the streams of `appends`, which are in order; make new ones for those that begin."""
         known = self._known
-        missing: dict[StreamKey, int] = {}
-        for append in appends:
-            if (key := append.transition.key) not in known:
-                missing.setdefault(key, append.transition.position)
-        if not missing:
-            return {}
+        try:
+            return Found([known[append.transition.key] for append in appends], {})
+        except KeyError:
+            missing: dict[StreamKey, int] = {}
+            for append in appends:
+                if (key := append.transition.key) not in known:
+                    missing.setdefault(key, append.transition.position)
         if elsewhere := [key for key, position in missing.items() if position > 1]:
             await self.look_up(elsewhere)
-        begun = [key for key, position in missing.items() if position <= 1]
-        return dict(zip(begun, await self.take(len(begun)), strict=True))
+        new = [key for key, position in missing.items() if position <= 1]
+        begun = dict(zip(new, await self.take(len(new)), strict=True))
+        keys = [append.transition.key for append in appends]
+        numbers = [begun.get(key) or known.get(key, 0) for key in keys]
+        orphans = [append for append, number in zip(appends, numbers, strict=True) if not number]
+        return Found(numbers, begun, orphans)
 
     async def look_up(self, keys: Iterable[StreamKey]) -> None:
         """Ask the server for the numbers of `keys`, whatever is known of them."""

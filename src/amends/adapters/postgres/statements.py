@@ -12,6 +12,8 @@ def _query(name: str) -> str:
 
 
 APPEND: Final = _query("append")
+APPEND_BEGUN: Final = _query("append_begun")
+APPEND_ENDED: Final = _query("append_ended")
 APPEND_TRANSITIONS: Final = _query("append_transitions")
 TAKE_NUMBERS: Final = _query("take_numbers")
 FIND_STREAMS: Final = _query("find_streams")

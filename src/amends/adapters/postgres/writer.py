@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from amends.adapters.postgres import retention, statements
 from amends.adapters.postgres.address import Address
-from amends.adapters.postgres.batch import Place, ordered, place_of, prepare, without_losers
+from amends.adapters.postgres.batch import Order, Place, ordered, place_of, prepare, without_losers
 from amends.adapters.postgres.channel import channel_of
 from amends.adapters.postgres.driver import DRIVER_ERRORS, ServerError
 from amends.adapters.postgres.faults import (
@@ -225,10 +225,10 @@ class StoreWriter:
         verdicts = [False] * len(batch)
         taken: set[Place] = set()
         if self._stored:
-            for number in self._claimed(batch, order):
+            for number in self._claimed(batch, order.numbers):
                 verdicts[number] = True
                 taken.add(place_of(batch[number]))
-            order = [number for number in order if not verdicts[number]]
+            order = order._replace(numbers=[number for number in order.numbers if not verdicts[number]])
         for number in await self._store(session, target, batch, order, taken):
             verdicts[number] = True
         return verdicts
@@ -248,7 +248,7 @@ class StoreWriter:
         session: HeldSession,
         target: _Target,
         batch: Sequence[Append],
-        order: Sequence[int],
+        order: Order,
         taken: set[Place],
     ) -> Sequence[int]:
         """Store what comes to a free place; return the numbers of that."""
@@ -258,7 +258,7 @@ class StoreWriter:
             appends = [batch[number] for number in kept]
             try:
                 if appends:
-                    await self._write(session, target, appends)
+                    await self._write(session, target, appends, is_unusual=fruitless > 0)
                 return kept
             except _FollowsNothing as lost:
                 taken.update(lost.places)
@@ -273,19 +273,16 @@ class StoreWriter:
             fruitless += not found
         raise unavailable(self._address, "what others write keeps coming in between")
 
-    async def _write(self, session: HeldSession, target: _Target, appends: Sequence[Append]) -> None:
-        numbers = target.numbers
-        begun = await numbers.for_new(appends)
-        known = numbers.known
-        if orphans := [
-            each for each in appends if (key := each.transition.key) not in known and key not in begun
-        ]:
-            raise _FollowsNothing([*map(place_of, orphans)])
-        prepared = prepare(appends, known, begun)
-        statement = statements.APPEND_TRANSITIONS if prepared.has_only_transitions else statements.APPEND
+    async def _write(
+        self, session: HeldSession, target: _Target, appends: Sequence[Append], *, is_unusual: bool
+    ) -> None:
+        found = await target.numbers.find(appends)
+        if found.orphans:
+            raise _FollowsNothing([*map(place_of, found.orphans)])
+        prepared = prepare(appends, found, is_unusual=is_unusual)
         self._unsettled = appends
         try:
-            may_write = await session.link.fetchval(statement, target.token, *prepared.arguments)
+            may_write = await session.insert(prepared.statement, (target.token, *prepared.arguments))
         except Exception as fault:
             if not is_lost(fault):
                 self._unsettled = ()
@@ -293,7 +290,7 @@ class StoreWriter:
         self._unsettled = ()
         if not may_write:
             raise fenced(self._address)
-        target.numbers.committed(begun, prepared.resting)
+        target.numbers.committed(found.begun, prepared.resting)
 
 
 async def _standing(

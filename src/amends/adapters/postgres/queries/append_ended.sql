@@ -1,0 +1,21 @@
+-- Store a batch in which instances end, and of which nothing else becomes but transitions, if the member may still
+-- write. Says how many transitions it stored; none, when the member was fenced.
+WITH guard AS (
+    SELECT token FROM member WHERE token = $1 AND NOT fenced FOR KEY SHARE
+), removed AS (
+    DELETE FROM open_instance
+    USING (
+        SELECT unnest(string_to_array($2::text, E'\x01')) AS namespace,
+            unnest(string_to_array($3::text, E'\x01')) AS saga_id
+        FROM guard
+    ) AS ended
+    WHERE open_instance.namespace = ended.namespace AND open_instance.saga_id = ended.saga_id
+)
+INSERT INTO transition (stream, position, events, recorded_at, body)
+SELECT stream, position, events, timestamptz '2000-01-01 00:00:00+00' + since * interval '1 microsecond', body::json
+FROM (
+    SELECT unnest($4::text::bigint[]) AS stream, unnest($5::text::integer[]) AS position,
+        unnest($6::text::integer[]) AS events, unnest($7::text::bigint[]) AS since,
+        unnest(string_to_array(convert_from($8::bytea, 'UTF8'), E'\x01')) AS body
+    FROM guard
+) AS given
