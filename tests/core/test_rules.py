@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from amends.core import event as e, trigger as t
-from amends.core.decide import Decision, Rejected
+from amends.core.decision import Decision, Rejected
 from amends.core.effect import command_id
 from amends.core.outcome import Refused, Succeeded
 from amends.core.plan import compile_saga

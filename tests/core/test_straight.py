@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from amends.core import trigger as t
-from amends.core.decide import Decision, Rejected
+from amends.core.decision import Decision, Rejected
 from amends.core.outcome import Succeeded
 from amends.core.plan import Plan
 from amends.core.state import initial

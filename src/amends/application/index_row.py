@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from amends.application.instance import Instance
-from amends.core.decide import Decision
+from amends.core.decision import Decision
 from amends.core.state import State
 from amends.ports import IndexChange, KeepIndex, RemoveIndex, SetIndex
 

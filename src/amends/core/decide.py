@@ -16,7 +16,7 @@ from typing import Any
 from amends.core import business, event as e, trigger as t
 from amends.core.advance import advance, pivot_in_flight, turn
 from amends.core.codec import Unreadable, kept
-from amends.core.decision import ANY_ATTEMPT, Decision, Rejected, RejectionCode
+from amends.core.decision import ANY_ATTEMPT, Decision, Rejected
 from amends.core.draft import Draft, storable
 from amends.core.effect import Direction
 from amends.core.outcome import Answer, Failed, Refused, Succeeded, Unconfirmed
@@ -26,8 +26,6 @@ from amends.core.straight import first_fact, straight
 from amends.core.transitions import IN_FLIGHT, SETTLED
 from amends.definition.command import CANCELLED, DEADLINE, Cause
 from amends.definition.policy import RetryPolicy
-
-__all__ = ["ANY_ATTEMPT", "Decision", "Rejected", "RejectionCode", "decide", "walked"]
 
 
 def decide(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Decision:
