@@ -426,6 +426,17 @@ def test_rule_13_start_is_idempotent() -> None:
         life.start()
 
 
+def test_rule_13_what_was_merged_does_not_make_it_another_start() -> None:
+    life = life_of(sagas.paying("p", merge=sagas.discounted), step("x"))
+    life.ok("p", reply=b'{"number":1}')
+    merged = life.state.data[""].raw
+    assert merged != life.data
+    assert life.start().events == ()
+    life.data = merged
+    with pytest.raises(Rejected, match="other data"):
+        life.start()
+
+
 def test_resolve_with_the_reply_that_the_participant_would_have_given() -> None:
     life = life_of(step("a"), Step("p", sagas.at("s"), do=sagas.charge, kind="pivot", retry=sagas.ONCE))
     life.ok("a")
