@@ -5,7 +5,8 @@ from datetime import datetime
 import msgspec
 
 from amends.core import trigger as t
-from amends.core.decide import Decision, Rejected, walked
+from amends.core.decide import walked
+from amends.core.decision import Decision, Rejected
 from amends.core.plan import Plan
 from amends.core.state import State
 from amends.core.straight import straight

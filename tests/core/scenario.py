@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from amends.core import trigger as t
-from amends.core.decide import Decision, Rejected
+from amends.core.decision import Decision, Rejected
 from amends.core.effect import Direction
 from amends.core.event import AnyEvent
 from amends.core.evolve import evolve

@@ -36,7 +36,7 @@ CASES = (
     Case("any", "any", 8_993, {"patient": True}),
     Case("two of three", "two-of-three", 20_960, {"patient": True, "cancel": False}),
     Case("nested tolerate", "nested-tolerate", 23_031, {"patient": True}),
-    Case("waits beside a pivot", "waiting", 7_264, {"patient": True, "signals": SIGNALS}),
+    Case("waits beside a pivot", "waiting", 6_040, {"patient": True, "signals": SIGNALS}),
     Case("tolerated beside a pivot", "beside", 1_147),
     Case("a function raises beside a pivot", "raising-beside", 242, {"acts": ("retry", "skip")}),
 )

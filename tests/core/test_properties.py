@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from amends.core import event as e, trigger as t
-from amends.core.decide import Decision, Rejected
+from amends.core.decision import Decision, Rejected
 from amends.core.event import AnyEvent
 from amends.core.evolve import evolve
 from amends.core.plan import Plan

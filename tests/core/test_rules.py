@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from amends.core import event as e, trigger as t
-from amends.core.decide import Decision, Rejected
+from amends.core.decision import Decision, Rejected
 from amends.core.effect import command_id
 from amends.core.outcome import Refused, Succeeded
 from amends.core.plan import compile_saga
@@ -422,6 +422,17 @@ def test_rule_13_start_is_idempotent() -> None:
     life = life_of(step("x"))
     assert life.start().events == ()
     life.data = msgspec.json.encode(sagas.Order(total=5))
+    with pytest.raises(Rejected, match="other data"):
+        life.start()
+
+
+def test_rule_13_what_was_merged_does_not_make_it_another_start() -> None:
+    life = life_of(sagas.paying("p", merge=sagas.discounted), step("x"))
+    life.ok("p", reply=b'{"number":1}')
+    merged = life.state.data[""].raw
+    assert merged != life.data
+    assert life.start().events == ()
+    life.data = merged
     with pytest.raises(Rejected, match="other data"):
         life.start()
 

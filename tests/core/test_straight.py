@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from amends.core import trigger as t
-from amends.core.decide import Decision, Rejected
+from amends.core.decision import Decision, Rejected
 from amends.core.outcome import Succeeded
-from amends.core.plan import Plan
-from amends.core.state import initial
+from amends.core.plan import Plan, compile_saga
+from amends.core.state import State, initial
 from amends.core.straight import straight
 from amends.definition import Command, Node, Saga, Statuses, Step, parallel, sequence, subsaga, tolerate, when
 from amends.simulation import explore as search
@@ -157,6 +157,34 @@ def test_a_merge_that_cannot_be_used_is_the_walks() -> None:
         assert None not in before
         assert merged is None
         assert life.status == "compensating"
+
+
+def test_what_a_function_does_to_what_it_was_handed_nobody_sees() -> None:
+    def emptying(data: dict[str, int]) -> Command[None]:
+        command = Command[None]("c", dict(data))
+        data.clear()
+        return command
+
+    def merging(data: dict[str, int], _reply: object) -> dict[str, int]:
+        more = {**data, "more": 1}
+        data.clear()
+        return more
+
+    names = ("a", "b", "c", "d")
+    services = [
+        Step(each, sagas.at("p"), do=emptying, kind="retriable", reply=type(None), merge=merge)
+        for each, merge in zip(names, (None, None, merging, None), strict=True)
+    ]
+    saga = Saga("emptied", version=1, data=dict[str, int], body=sequence(*services))
+    life = Life(compile_saga(saga), data=b'{"had":1}')
+    sent = [call.payload for said in ways(life, *names) if said is not None for call in said.commands]
+    assert sent == [b'{"had":1}'] * 3 + [b'{"had":1,"more":1}']
+
+
+def test_an_instance_begins_with_nothing_whatever_others_did() -> None:
+    life = Life(plan(sequence(step("a"), step("b"))))
+    list(ways(life, "a"))
+    assert initial("n", "s") == State(namespace="n", saga_id="s")
 
 
 def test_whoever_interrupts_a_function_ends_it() -> None:

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from amends.application.dispatcher import Dispatcher
 from amends.application.instance import Ask
 from amends.application.lane import SILENT
-from amends.core.decide import Decision
+from amends.core.decision import Decision
 from amends.core.effect import SendCommand
 from amends.core.event import AttemptFailed, OutcomeUnknown, StepStuck
 from amends.core.outcome import Answer, Failed

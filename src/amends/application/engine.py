@@ -42,7 +42,8 @@ from amends.application.shards import Shards
 from amends.application.sharing import Parts, Sharing
 from amends.application.timers import Timers
 from amends.application.writer import Verdict, Writer
-from amends.core.decide import Decision, decide
+from amends.core.decide import decide
+from amends.core.decision import Decision
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer, Failed, Succeeded
 from amends.core.state import initial
@@ -215,10 +216,9 @@ class Engine:
             if self.sharing is not None:
                 await self.sharing.stop()
             await self.recovery.stop()
-            loading = [*self._loading]
-            for task in loading:
+            for task in self._loading:
                 task.cancel()
-            await asyncio.gather(*loading, return_exceptions=True)
+            await asyncio.gather(*self._loading, return_exceptions=True)
             await self.timers.stop()
             await self._doubts.stop()
             await self._writer.stop()

@@ -5,7 +5,7 @@ as well.
 It does not: say what a store raises (`amends.ports.store_errors`).
 """
 
-from amends.core.decide import Rejected
+from amends.core.decision import Rejected
 
 
 class AmendsError(Exception):

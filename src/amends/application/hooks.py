@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from amends.application.instance import Instance
 from amends.core import event as e
-from amends.core.decide import Decision
+from amends.core.decision import Decision
 from amends.core.effect import Direction, SendCommand, command_id
 from amends.core.state import State, StepState
 from amends.core.transitions import IN_FLIGHT

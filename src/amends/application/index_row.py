@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Final
 
 from amends.application.instance import Instance
-from amends.core.decide import Decision
+from amends.core.decision import Decision
 from amends.core.state import State
 from amends.ports import IndexChange, KeepIndex, RemoveIndex, SetIndex
 
 KEEP: Final = KeepIndex()
+REMOVE: Final = RemoveIndex()
 PARKED: Final = SetIndex(None, outstanding=True)
 """Of an instance that this process cannot run: no timer looks at it again, the next opening does."""
 
@@ -28,7 +29,7 @@ def change_with(
     """
     state = decision.state
     if state.final:
-        return RemoveIndex()
+        return REMOVE
     wake_at = _wake_at(state, held) if held else state.wake_at
     outstanding = bool(decision.commands) or state.is_outstanding
     if instance.indexed and not timer_fired and instance.index_outstanding >= outstanding:
@@ -59,12 +60,9 @@ def _wake_at(state: State, held: Collection[str]) -> datetime | None:
 
 def remember(instance: Instance, change: IndexChange) -> None:
     """Note in `instance` what its row says now."""
-    match change:
-        case SetIndex(wake_at=wake_at, outstanding=outstanding):
-            instance.indexed = True
-            instance.index_wake_at = wake_at
-            instance.index_outstanding = outstanding
-        case RemoveIndex():
-            instance.indexed = False
-        case KeepIndex():
-            pass
+    if type(change) is SetIndex:
+        instance.indexed = True
+        instance.index_wake_at = change.wake_at
+        instance.index_outstanding = change.outstanding
+    elif type(change) is RemoveIndex:
+        instance.indexed = False

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from amends.application.entrance import Entrance
 from amends.application.errors import ActRefused, AmendsError
 from amends.application.instance import Ask
-from amends.core.decide import ANY_ATTEMPT
+from amends.core.decision import ANY_ATTEMPT
 from amends.core.outcome import Answer, Failed, Refused
 from amends.core.plan import Place, Plan, StepPlace, UndoPlace
 from amends.core.state import State, StepState

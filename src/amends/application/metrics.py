@@ -23,7 +23,7 @@ import msgspec
 
 from amends.application.instance import Instance
 from amends.core import event as e
-from amends.core.decide import Decision
+from amends.core.decision import Decision
 from amends.core.effect import Direction
 from amends.ports import StreamKey
 

@@ -8,7 +8,7 @@ It does not: decide.
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from amends.core.decide import Decision
+from amends.core.decision import Decision
 from amends.core.effect import SendCommand
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from amends.application.tracer import Tracer
 from amends.application.view import SagaView, view
 from amends.core import trigger as t
 from amends.core.codec import Codec, JsonCodec, Unreadable
-from amends.core.decide import ANY_ATTEMPT
+from amends.core.decision import ANY_ATTEMPT
 from amends.core.effect import Direction
 from amends.core.outcome import Answer, Refused, Succeeded
 from amends.core.plan import LIBRARY, Defaults, Plan

@@ -10,7 +10,7 @@ import logging
 
 from amends.application.errors import AmendsError, PositionMoved, SagaUnknown, as_error
 from amends.application.instance import Ask, refuse
-from amends.core.decide import Rejected
+from amends.core.decision import Rejected
 
 log = logging.getLogger("amends.engine")
 

@@ -26,7 +26,7 @@ from amends.application.instance import Instance
 from amends.application.span_forms import QUIET, AttemptWords, about_step, attempt_form, note_of, saga_form
 from amends.application.trace_ids import SagaTrace, reopened_id, saga_trace
 from amends.core import event as e
-from amends.core.decide import Decision
+from amends.core.decision import Decision
 from amends.core.effect import SendCommand, TraceContext
 from amends.core.state import State, StepState
 from amends.core.transitions import IN_FLIGHT

@@ -41,8 +41,9 @@ class JsonCodec:
 
     def encode(self, value: object) -> bytes:
         """Return `value` as a JSON document."""
+        encode = self._encode
         try:
-            return self._encode(value)
+            return encode(value)
         except (TypeError, ValueError, NotImplementedError, RecursionError, msgspec.MsgspecError) as error:
             raise Unreadable(f"{type(value).__name__} has no JSON form: {error}") from error
 
@@ -59,9 +60,9 @@ def ignore(_document: bytes) -> None:
     """Read a document whose content does not matter; it need not even be JSON."""
 
 
-def kept(decoder: Callable[[bytes], Any], document: bytes) -> msgspec.Raw:
+def kept(decoder: Callable[[bytes], Any], document: bytes) -> bytes:
     """Return what is stored of a document that came from outside: ``null`` where its content does not matter."""
-    return msgspec.Raw(b"null" if decoder is ignore else document)
+    return b"null" if decoder is ignore else document
 
 
 def _guarded(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

@@ -16,18 +16,16 @@ from typing import Any
 from amends.core import business, event as e, trigger as t
 from amends.core.advance import advance, pivot_in_flight, turn
 from amends.core.codec import Unreadable, kept
-from amends.core.decision import ANY_ATTEMPT, Decision, Rejected, RejectionCode
+from amends.core.decision import ANY_ATTEMPT, Decision, Rejected
 from amends.core.draft import Draft, storable
 from amends.core.effect import Direction
 from amends.core.outcome import Answer, Failed, Refused, Succeeded, Unconfirmed
 from amends.core.plan import PausePlace, Plan, StepPlace, UndoPlace, WaitPlace
-from amends.core.state import State, StepState, digest
+from amends.core.state import State, StepState
 from amends.core.straight import first_fact, straight
 from amends.core.transitions import IN_FLIGHT, SETTLED
 from amends.definition.command import CANCELLED, DEADLINE, Cause
 from amends.definition.policy import RetryPolicy
-
-__all__ = ["ANY_ATTEMPT", "Decision", "Rejected", "RejectionCode", "decide", "walked"]
 
 
 def decide(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Decision:
@@ -59,18 +57,18 @@ def walked(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Decis
 def _start(draft: Draft, trigger: t.Start) -> None:
     state, plan = draft.state, draft.plan
     if state.position:
-        data = bytes(kept(plan.decoders[""], trigger.data))
-        same = state.saga == plan.saga.name and state.started_with == digest(data)
+        data = kept(plan.decoders[""], trigger.data)
+        same = state.saga == plan.saga.name and state.started_with == data
         if not same:
             raise Rejected(
                 "conflict", f"saga {state.saga_id!r} was started with other data, as {state.saga!r}"
             )
         return
     try:
-        started = first_fact(plan, trigger, draft.now)
+        plan.decoders[""](trigger.data)
     except Unreadable as error:
         raise Rejected("unreadable", f"the data do not fit saga {plan.saga.name!r}: {error}") from error
-    draft.emit(started)
+    draft.emit(first_fact(plan, trigger, draft.now))
     business.change(draft, plan.saga.statuses.started)
     advance(draft)
 
@@ -129,7 +127,8 @@ def _do_reply(draft: Draft, trigger: t.Reply, step: StepState, place: StepPlace)
     answer = _read(place, given)
     match answer:
         case Succeeded():
-            draft.emit(e.ReplyRecorded(step=path, reply=kept(place.reply, answer.reply), late=late))
+            reply = e.Raw(kept(place.reply, answer.reply))
+            draft.emit(e.ReplyRecorded(step=path, reply=reply, late=late))
         case Failed() if late and isinstance(given, Succeeded):
             # Nobody will ask again, so it counts as the success that it is, without its reply.
             reason = storable(answer.reason)
@@ -373,7 +372,7 @@ def _signal(draft: Draft, trigger: t.Signal) -> None:
         return
     draft.emit(
         e.SignalReceived(
-            signal=trigger.signal, content=kept(decoder, trigger.content), signal_id=trigger.signal_id
+            signal=trigger.signal, content=e.Raw(kept(decoder, trigger.content)), signal_id=trigger.signal_id
         )
     )
     advance(draft)
@@ -413,7 +412,7 @@ def _resolve(draft: Draft, trigger: t.Resolve) -> None:
         read = _read(place, answer)
         if isinstance(read, Failed):
             raise Rejected("unreadable", f"step {trigger.step!r}: {read.reason}")
-        reply = kept(place.reply, answer.reply)
+        reply = e.Raw(kept(place.reply, answer.reply))
     draft.emit(
         e.StepResolved(
             step=trigger.step,

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from amends.core import event as e
-from amends.core.state import Begun, Choice, FanOut, State, StepState, TimerState, Value, Wait, digest
+from amends.core.state import Begun, Choice, FanOut, State, StepState, TimerState, Value, Wait
 from amends.core.transitions import STEP, Fact, Phase
 from amends.definition.command import Cause
 
@@ -65,8 +65,8 @@ def _saga_started(state: State, event: e.SagaStarted) -> None:
     state.version = event.version
     state.fingerprint = event.fingerprint
     raw = bytes(event.data)
-    state.data = {**state.data, "": Value(raw)}
-    state.started_with = digest(raw)
+    state.data = {"": Value(raw)}
+    state.started_with = raw
     state.trace = event.trace
     if event.deadline is not None:
         state.timers[""] = event.deadline
@@ -77,12 +77,12 @@ def _command_issued(state: State, event: e.CommandIssued) -> None:
     do = event.direction == "do"
     to: Phase = "doing" if do else "undoing"
     step = _moving(state, path, "issued" if do else "undo issued", to)
-    state.nodes[path] = ordered(step, event)
+    state.nodes[path] = ordered(step, event, bytes(event.payload))
     _set_timer(state, path, event.due)
 
 
-def ordered(step: StepState, event: e.CommandIssued) -> StepState:
-    """Return `step` with the command of `event` outstanding."""
+def ordered(step: StepState, event: e.CommandIssued, payload: bytes) -> StepState:
+    """Return `step` with the command of `event`, whose payload is `payload`, outstanding."""
     do = event.direction == "do"
     return replace(
         step,
@@ -93,7 +93,7 @@ def ordered(step: StepState, event: e.CommandIssued) -> StepState:
         round=step.round if do else event.round,
         participant=event.participant,
         name=event.name,
-        payload=bytes(event.payload),
+        payload=payload,
         due=event.due,
     )
 
@@ -358,9 +358,8 @@ def _cancel_refused(state: State, _event: e.CancelRefused) -> None:
     state.cancel = None
 
 
-def _deadline_passed(state: State, event: e.DeadlinePassed) -> None:
+def _deadline_passed(state: State, _event: e.DeadlinePassed) -> None:
     state.timers.pop("", None)
-    state.late_deadline = not event.ignored
 
 
 def _saga_paused(state: State, _event: e.SagaPaused) -> None:

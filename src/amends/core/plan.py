@@ -155,7 +155,8 @@ Place: TypeAlias = (
 )
 
 
-class Leg(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Leg:
     """A leg of the straight way: what the success of a step leads to when all goes well."""
 
     step: StepPlace | None

@@ -8,8 +8,7 @@ It does not: hold anything that the event stream cannot give back.
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from hashlib import blake2b
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -17,11 +16,6 @@ from msgspec.structs import replace
 from amends.core.effect import Direction, SendCommand, TraceContext, command_id
 from amends.core.transitions import IN_FLIGHT, Phase, Status
 from amends.definition.command import Cause
-
-
-def digest(data: bytes) -> str:
-    """Return what tells two starts apart: 32 hexadecimal digits (BLAKE2b)."""
-    return blake2b(data, digest_size=16).hexdigest()
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):
@@ -92,7 +86,7 @@ class Begun(msgspec.Struct, frozen=True, gc=False):
 NodeState: TypeAlias = StepState | Choice | FanOut | Wait | TimerState | Begun
 
 
-class State(msgspec.Struct, kw_only=True):
+class State(msgspec.Struct, kw_only=True, gc=False):
     """An instance as it stands after `position` events."""
 
     namespace: str
@@ -100,8 +94,8 @@ class State(msgspec.Struct, kw_only=True):
     saga: str = ""
     version: int = 0
     fingerprint: str = ""
-    started_with: str = ""
-    """Digest of the data it was started with."""
+    started_with: bytes = b""
+    """The data it was started with: a second start with the same changes nothing."""
     trace: TraceContext | None = None
     """What the caller was doing when it was started, if that is known."""
     position: int = 0
@@ -121,8 +115,6 @@ class State(msgspec.Struct, kw_only=True):
     paused: bool = False
     cancel: tuple[str, str] | None = None
     """A cancel (by, reason) that waits for a pivot in flight."""
-    late_deadline: bool = False
-    """The deadline passed while a pivot was in flight."""
     no_return: str = ""
     """The step that passed the point of no return."""
     business: str = ""
@@ -144,9 +136,12 @@ class State(msgspec.Struct, kw_only=True):
     @property
     def wake_at(self) -> datetime | None:
         """When a timer is due next; None while paused or after the end."""
-        if self.paused or self.final or not self.timers:
+        timers = self.timers
+        if self.paused or self.final or not timers:
             return None
-        return min(self.timers.values())
+        if len(timers) == 1:
+            return next(iter(timers.values()))
+        return min(timers.values())
 
     def fork(self) -> "State":
         """Return a copy that may be changed: `nodes` and `timers`, which change with every event, are copied; the other
@@ -196,6 +191,9 @@ class State(msgspec.Struct, kw_only=True):
         )
 
 
+_UNBEGUN: Final = State(namespace="", saga_id="")
+
+
 def initial(namespace: str, saga_id: str) -> State:
     """Return the state before the first event."""
-    return State(namespace=namespace, saga_id=saga_id)
+    return replace(_UNBEGUN, namespace=namespace, saga_id=saga_id)

@@ -17,13 +17,11 @@ asking the table of transitions.
 
 from datetime import datetime
 
-import msgspec
-
 from amends.core import business, event as e, trigger as t
 from amends.core.codec import kept
 from amends.core.decision import Decision
 from amends.core.draft import storable
-from amends.core.evolve import IDLE, apply, confirmed, ordered
+from amends.core.evolve import APPLY, IDLE, confirmed, ordered
 from amends.core.outcome import Succeeded
 from amends.core.plan import Plan, StepPlace
 from amends.core.state import State, StepState, Value
@@ -45,14 +43,13 @@ def straight(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Dec
 
 
 def first_fact(plan: Plan, trigger: t.Start, now: datetime) -> e.SagaStarted:
-    """Return the fact that an instance begins. Raises Unreadable: its data do not fit."""
-    saga, decoder = plan.saga, plan.decoders[""]
-    decoder(trigger.data)
+    """Return the fact that an instance begins, whose data can be read."""
+    saga = plan.saga
     return e.SagaStarted(
         saga=saga.name,
         version=saga.version,
         fingerprint=plan.fingerprint,
-        data=kept(decoder, trigger.data),
+        data=e.Raw(kept(plan.decoders[""], trigger.data)),
         deadline=None if saga.deadline is None else now + saga.deadline,
         trace=trigger.trace,
     )
@@ -62,11 +59,13 @@ def _started(plan: Plan, state: State, trigger: t.Start, now: datetime) -> Decis
     leg = plan.legs.get("")
     if leg is None:
         return None
+    data = plan.decoders[""](trigger.data)
     after = state.fork()
     facts: list[e.AnyEvent] = []
     _tell(after, facts, first_fact(plan, trigger, now))
-    _show(plan, after, facts, plan.saga.statuses.started)
-    return _onward(plan, after, facts, leg.then, now)
+    if (status := plan.saga.statuses.started) is not None:
+        _show(plan, after, facts, status)
+    return _onward(plan, after, facts, leg.then, now, data=data)
 
 
 def _answered(plan: Plan, state: State, trigger: t.Reply, now: datetime) -> Decision | None:
@@ -76,22 +75,21 @@ def _answered(plan: Plan, state: State, trigger: t.Reply, now: datetime) -> Deci
         return None
     if trigger.direction == "undo" or type(answer) is not Succeeded or _is_amiss(state):
         return None
-    place = leg.step
-    reply = place.reply(answer.reply)
-    recorded = e.ReplyRecorded(step=path, reply=kept(place.reply, answer.reply))
+    place, then = leg.step, leg.then
+    read, merge = place.reply, place.step.merge
+    reply, document = read(answer.reply), kept(read, answer.reply)
     after = state.fork()
-    facts: list[e.AnyEvent] = [recorded]
-    after.nodes[path] = confirmed(step, "succeeded", Value(bytes(recorded.reply)))
+    facts: list[e.AnyEvent] = [e.ReplyRecorded(step=path, reply=e.Raw(document))]
+    after.nodes[path] = confirmed(step, "succeeded", Value(document))
     after.timers.pop(path, None)
-    after.position += 1
     if place.step.kind == "pivot" and not after.no_return:
         _tell(after, facts, e.PointOfNoReturnPassed(step=path))
-    if place.step.merge is not None:
-        merged = plan.codec.encode(place.step.merge(_data(plan, after), reply))
-        _tell(after, facts, e.DataMerged(scope="", path=path, data=msgspec.Raw(merged)))
-        # As what it is merged into, it must be readable.
-        _data(plan, after)
-    return _onward(plan, after, facts, leg.then, now)
+    if merge is not None:
+        merged = plan.codec.encode(merge(_data(plan, after), reply))
+        _tell(after, facts, e.DataMerged(scope="", path=path, data=e.Raw(merged)))
+    # What was merged must be readable, also when nobody reads it any more.
+    data = None if then is None and merge is None else _data(plan, after)
+    return _onward(plan, after, facts, then, now, data=data)
 
 
 def _is_amiss(state: State) -> bool:
@@ -103,41 +101,55 @@ def _is_amiss(state: State) -> bool:
 
 
 def _onward(
-    plan: Plan, after: State, facts: "list[e.AnyEvent]", then: StepPlace | None, now: datetime
+    plan: Plan,
+    after: State,
+    facts: "list[e.AnyEvent]",
+    then: StepPlace | None,
+    now: datetime,
+    *,
+    data: object,
 ) -> Decision:
-    """Go on behind `facts`, which `after` has seen: to the step `then`, or to the end."""
+    """Go on behind `facts`, which `after` has seen: to the step `then`, or to the end.
+
+    `data`: the saga's, decoded for the function of `then` alone.
+    """
     if then is None:
-        _show(plan, after, facts, plan.saga.statuses.completed)
+        if (status := plan.saga.statuses.completed) is not None:
+            _show(plan, after, facts, status)
         _tell(after, facts, e.SagaCompleted(unconfirmed=after.unconfirmed))
+        after.position += len(facts)
         return Decision(tuple(facts), after)
     path, node, due = then.path, then.step, now + then.step.timeout
-    made = node.do(_data(plan, after))
+    made = node.do(data)
     if not isinstance(made, Command):  # pyright: ignore[reportUnnecessaryIsInstance]  a function may return anything
         raise TypeError(path)
+    payload = plan.codec.encode(made.payload)
     issued = e.CommandIssued(
         step=path,
         participant=node.participant.name,
         name=storable(made.name),
-        payload=msgspec.Raw(plan.codec.encode(made.payload)),
+        payload=e.Raw(payload),
         due=due,
     )
     if node.kind == "retriable" and not after.no_return:
         _tell(after, facts, e.PointOfNoReturnPassed(step=path))
-    _show(plan, after, facts, node.waiting)
-    step = after.nodes[path] = ordered(IDLE, issued)
+    if node.waiting is not None:
+        _show(plan, after, facts, node.waiting)
+    facts.append(issued)
+    step = after.nodes[path] = ordered(IDLE, issued, payload)
     after.timers[path] = due
-    after.position += 1
-    return Decision((*facts, issued), after, (after.command(path, step),))
+    after.position += len(facts)
+    return Decision(tuple(facts), after, (after.command(path, step),))
 
 
 def _tell(after: State, facts: "list[e.AnyEvent]", fact: "e.AnyEvent") -> None:
     facts.append(fact)
-    apply(after, fact)
+    APPLY[type(fact)](after, fact)
 
 
-def _show(plan: Plan, after: State, facts: "list[e.AnyEvent]", status: str | None) -> None:
-    """Move to the saga's own `status`, if it has one for this."""
-    if status is not None and (fact := business.fact(plan, after, status)) is not None:
+def _show(plan: Plan, after: State, facts: "list[e.AnyEvent]", status: str) -> None:
+    """Move to the saga's own `status`."""
+    if (fact := business.fact(plan, after, status)) is not None:
         _tell(after, facts, fact)
 
 

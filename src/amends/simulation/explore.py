@@ -20,7 +20,8 @@ import msgspec
 from msgspec.structs import replace
 
 from amends.core import trigger as t
-from amends.core.decide import Decision, Rejected, decide
+from amends.core.decide import decide
+from amends.core.decision import Decision, Rejected
 from amends.core.effect import Direction
 from amends.core.event import AnyEvent
 from amends.core.evolve import evolve

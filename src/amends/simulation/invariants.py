@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from amends.core import event as e, plan as p, trigger as t
-from amends.core.decide import Decision, Rejected, decide
+from amends.core.decide import decide
+from amends.core.decision import Decision, Rejected
 from amends.core.effect import command_id
 from amends.core.evolve import apply
 from amends.core.outcome import Refused, Succeeded

@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar, overload
 from amends.application.view import SagaView, view
 from amends.core import trigger as t
 from amends.core.codec import Codec, Unreadable
-from amends.core.decide import Rejected, RejectionCode
+from amends.core.decision import Rejected, RejectionCode
 from amends.core.effect import SendCommand
 from amends.core.outcome import Answer, Failed, Fault, Refused, Succeeded, Unconfirmed
 from amends.core.plan import StepPlace

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 from amends.core import event as e, trigger as t
 from amends.core.codec import Codec
-from amends.core.decide import Decision, Rejected, decide
+from amends.core.decide import decide
+from amends.core.decision import Decision, Rejected
 from amends.core.effect import SendCommand
 from amends.core.evolve import evolve
 from amends.core.outcome import Answer

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from amends.core import event as e
-from amends.core.decide import Decision
+from amends.core.decision import Decision
 from amends.core.plan import compile_saga
 from amends.core.state import State
 from amends.definition import Saga
