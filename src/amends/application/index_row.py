@@ -59,12 +59,9 @@ def _wake_at(state: State, held: Collection[str]) -> datetime | None:
 
 def remember(instance: Instance, change: IndexChange) -> None:
     """Note in `instance` what its row says now."""
-    match change:
-        case SetIndex(wake_at=wake_at, outstanding=outstanding):
-            instance.indexed = True
-            instance.index_wake_at = wake_at
-            instance.index_outstanding = outstanding
-        case RemoveIndex():
-            instance.indexed = False
-        case KeepIndex():
-            pass
+    if type(change) is SetIndex:
+        instance.indexed = True
+        instance.index_wake_at = change.wake_at
+        instance.index_outstanding = change.outstanding
+    elif type(change) is RemoveIndex:
+        instance.indexed = False
