@@ -63,8 +63,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "those who rest with their callers have no bound",
         "application/room.py",
-        "        resting = min(len(self._resting), self._most_waiting)",
-        "        resting = len(self._resting)",
+        "        return beyond < 0 or beyond < min(len(self._resting), self._most_waiting)",
+        "        return beyond < 0 or beyond < len(self._resting)",
         RESILIENCE + "test_callers_who_wait_for_what_hangs_are_bounded[memory]",
     ),
     Mutation(

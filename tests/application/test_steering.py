@@ -1,6 +1,7 @@
 """Starting by name, looking back, and acting on what was seen: `begin`, `at`, `events`, `expected`."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -20,10 +21,11 @@ from amends import (
     http,
 )
 from amends.application.saga_id import SagaIds
+from amends.application.shards import Shards
 from amends.core.evolve import evolve
 from amends.core.state import initial
 from amends.core.upcast import from_body
-from amends.ports import EventStore, StreamKey
+from amends.ports import SHARDS, EventStore, StreamKey, shard_of
 from tests.application.conftest import Stores
 from tests.application.engine_world import NOON, ManualClock, events_of, orchestrator, until
 from tests.application.shop import APPROVED, BANK, FULFIL, SAGAS, Order, Shop, Word, pay, refund
@@ -216,6 +218,37 @@ async def test_ids_that_are_made_sort_as_they_were_made() -> None:
     last = UUID(made[-1])
     assert (last.version, last.variant) == (7, "specified in RFC 4122")
     assert datetime.fromtimestamp((last.int >> 80) / 1000, UTC) - clock.now() < timedelta(milliseconds=2)
+
+
+def test_a_forked_process_makes_other_ids_in_the_same_instant() -> None:
+    ids = SagaIds(ManualClock())
+    ids.make()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, ids.make().encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    ours, theirs = ids.make(), os.read(reader, 100).decode()
+    os.close(reader)
+    os.close(writer)
+    assert ours[:18] == theirs[:18]
+    assert ours[19:] != theirs[19:]
+
+
+def test_a_shard_that_is_dropped_is_decided_elsewhere_though_all_were_held() -> None:
+    key = StreamKey("default", "order-1")
+    shards = Shards(is_shared=True)
+    assert not shards.holds(key)
+    shards.take(range(SHARDS - 1))
+    shards.take([SHARDS - 1])
+    assert shards.holds(key)
+    shards.drop([shard_of(key)])
+    assert not shards.holds(key)
+    shards.take([shard_of(key)])
+    assert shards.holds(key)
 
 
 async def test_an_instance_without_an_id_gets_one_by_the_clock(store: EventStore) -> None:

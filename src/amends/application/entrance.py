@@ -82,9 +82,10 @@ class Entrance:
             instance = Instance(key, None, initial(key.namespace, key.saga_id))
             self._live.add(instance)
         self._submit(instance, ask)
-        if ask.until is None:
+        try:
             return await waiter
-        return await self._end_of(instance, waiter)
+        finally:
+            self._waits_no_more(instance, waiter)
 
     async def act(self, key: StreamKey, trigger: Trigger, expected: int | None = None) -> State:
         """Bring `trigger` to its instance and return the state once what follows is durable.
@@ -165,7 +166,10 @@ class Entrance:
             return instance.state
         ended: Ended = asyncio.get_running_loop().create_future()
         instance.ended[ended] = until
-        return await self._end_of(instance, ended)
+        try:
+            return await ended
+        finally:
+            self._waits_no_more(instance, ended)
 
     async def _look_or_wait(self, key: StreamKey) -> State:
         """Return an instance as it stands, once it has begun."""
@@ -186,10 +190,7 @@ class Entrance:
             self._handover.pass_on(key, ask)
         return await waiter
 
-    async def _end_of(self, instance: Instance, ended: Ended) -> State:
-        try:
-            return await ended
-        finally:
-            if instance.ended.pop(ended, None) is not None:
-                # Nobody told it: it gave up, and the instance may have stayed for its sake alone.
-                self._live.leave(instance)
+    def _waits_no_more(self, instance: Instance, ended: Ended) -> None:
+        if instance.ended.pop(ended, None) is not None:
+            # Nobody told it: it gave up, and the instance may have stayed for its sake alone.
+            self._live.leave(instance)

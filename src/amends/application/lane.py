@@ -302,7 +302,7 @@ class Lane:
 
     def _came(self, call: Call, answer: Answer | Accepted) -> None:
         """Take notice of what a call came to, and pass it on."""
-        if self._breaker.is_closed and not isinstance(answer, Failed):
+        if self._breaker.is_closed and type(answer) is not Failed:
             self._breaker.answered(call.permit)
         else:
             self._settle(call.permit, call.command, answer)

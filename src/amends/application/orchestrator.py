@@ -421,9 +421,11 @@ class Orchestrator:
         if saga_id is not None:
             return StreamKey(self._namespace, checked(saga_id))
         # One that is decided here, where there is any: then nobody else need be asked.
-        keys = (StreamKey(self._namespace, self._ids.make()) for _ in range(MOST_TRIES))
-        own = next(filter(self._engine.shards.holds, keys), None)
-        return own or StreamKey(self._namespace, self._ids.make())
+        for _ in range(MOST_TRIES):
+            key = StreamKey(self._namespace, self._ids.make())
+            if self._engine.shards.holds(key):
+                return key
+        return StreamKey(self._namespace, self._ids.make())
 
     def _encode(self, value: object) -> bytes:
         try:

@@ -34,6 +34,8 @@ class Registry:
             if (saga.name, saga.version) in self._plans:
                 raise ValueError(f"saga {saga.name!r} version {saga.version} is registered twice")
             self._plans[saga.name, saga.version] = compile_saga(saga, codec, defaults=defaults)
+        self._highest = dict(sorted(self._plans))
+        """The highest version of each name."""
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -46,12 +48,12 @@ class Registry:
         Raises:
             NoSuchSaga: there is none.
         """
-        versions = tuple(known for other, known in sorted(self._plans) if other == name)
-        wanted = version if version is not None else max(versions, default=0)
+        wanted = version if version is not None else self._highest.get(name, 0)
         plan = self._plans.get((name, wanted))
         if plan is None:
-            names = sorted({other for other, _version in self._plans})
-            near = () if versions else tuple(difflib.get_close_matches(name[:200], names, n=3, cutoff=0.5))
+            versions = tuple(known for other, known in sorted(self._plans) if other == name)
+            names = () if versions else tuple(self._highest)
+            near = tuple(difflib.get_close_matches(name[:200], names, n=3, cutoff=0.5))
             raise NoSuchSaga(name, version, near, versions)
         return plan
 

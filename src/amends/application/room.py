@@ -40,8 +40,8 @@ class Room:
 
     @property
     def _has_room(self) -> bool:
-        resting = min(len(self._resting), self._most_waiting)
-        return len(self._live) - resting + self._promised < self._most_live
+        beyond = len(self._live) + self._promised - self._most_live
+        return beyond < 0 or beyond < min(len(self._resting), self._most_waiting)
 
     @property
     def is_open(self) -> bool:

@@ -5,7 +5,7 @@ Rules: an instance is decided here if, and only if, its shard is held. It does n
 
 from collections.abc import Iterable
 
-from amends.ports import StreamKey, shard_of
+from amends.ports import SHARDS, StreamKey, shard_of
 
 
 class Shards:
@@ -14,6 +14,8 @@ class Shards:
     def __init__(self, *, is_shared: bool) -> None:
         """Hold everything, or, on a store that is shared, nothing yet."""
         self._held: set[int] | None = set() if is_shared else None
+        self._is_whole = not is_shared
+        """Nothing is decided elsewhere: no shard need be computed."""
 
     @property
     def is_shared(self) -> bool:
@@ -27,14 +29,16 @@ class Shards:
 
     def holds(self, key: StreamKey) -> bool:
         """Tell whether an instance is decided here."""
-        return self._held is None or shard_of(key) in self._held
+        return self._is_whole or (self._held is not None and shard_of(key) in self._held)
 
     def take(self, shards: Iterable[int]) -> None:
         """Hold these from now on."""
         if self._held is not None:
             self._held.update(shards)
+            self._is_whole = len(self._held) == SHARDS
 
     def drop(self, shards: Iterable[int]) -> None:
         """Hold these no more."""
         if self._held is not None:
             self._held.difference_update(shards)
+            self._is_whole = len(self._held) == SHARDS

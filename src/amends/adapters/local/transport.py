@@ -52,9 +52,9 @@ class LocalTransport:
         except Exception as error:  # noqa: BLE001 - msgspec's, pydantic's, or one of the type's own
             return Failed(_reason(f"the payload does not fit {command.name}", error), "configuration")
         try:
-            reply = call(payload, command) if takes_command else call(payload)
+            reply: Any = call(payload, command) if takes_command else call(payload)
             if awaits or hasattr(reply, "__await__"):
-                reply = await cast("Awaitable[object]", reply)
+                reply = await reply
         except Refuse as no:
             return Refused(no.code, no.reason)
         except asyncio.CancelledError as error:

@@ -10,13 +10,11 @@ It does not: persist, take threads into account, or know an index for anything.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import assert_never
 
 from amends.ports.event_store import (
     Append,
     DefinitionNote,
     IndexChange,
-    KeepIndex,
     Logged,
     OpenInstance,
     RemoveIndex,
@@ -46,22 +44,22 @@ class MemoryEventStore:
 
     async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
         self._check_open()
-        for append in batch:
-            _check_possible(append.transition)
+        _check_possible(batch)
+        places = [(append.transition.key, append.transition.position) for append in batch]
         verdicts = [False] * len(batch)
         losers: set[StreamKey] = set()
         # Among equal positions the first of the batch wins: sorting is stable.
-        for number in sorted(range(len(batch)), key=lambda number: _place(batch[number])):
-            key, position = _place(batch[number])
-            if (
-                key in losers
-                or position in self._streams.get(key, {})
-                or self._follows_nothing(key, position)
-            ):
+        for number in sorted(range(len(batch)), key=places.__getitem__):
+            transition = batch[number].transition
+            key, position = places[number]
+            stream = self._streams.get(key)
+            if key in losers or (position > 1 if stream is None else position in stream):
                 losers.add(key)
                 continue
-            self._streams.setdefault(key, {})[position] = batch[number].transition
-            self._log.append(batch[number].transition)
+            if stream is None:
+                stream = self._streams[key] = {}
+            stream[position] = transition
+            self._log.append(transition)
             self._change_index(key, batch[number].index)
             verdicts[number] = True
         return verdicts
@@ -161,9 +159,6 @@ class MemoryEventStore:
         key = logged.transition.key
         return key not in self._index and logged.sequence == self._stored(key).end.sequence
 
-    def _follows_nothing(self, key: StreamKey, position: int) -> bool:
-        return position > 1 and key not in self._streams
-
     def _delete(self, end: StreamEnd) -> bool:
         key = end.key
         if key in self._index or key not in self._streams:
@@ -177,15 +172,10 @@ class MemoryEventStore:
         return True
 
     def _change_index(self, key: StreamKey, change: IndexChange) -> None:
-        match change:
-            case KeepIndex():
-                pass
-            case SetIndex(wake_at=wake_at, outstanding=outstanding):
-                self._index[key] = OpenInstance(key=key, wake_at=wake_at, outstanding=outstanding)
-            case RemoveIndex():
-                self._index.pop(key, None)
-            case _:
-                assert_never(change)
+        if type(change) is SetIndex:
+            self._index[key] = OpenInstance(key=key, wake_at=change.wake_at, outstanding=change.outstanding)
+        elif type(change) is RemoveIndex:
+            self._index.pop(key, None)
 
     def _check_open(self) -> None:
         if not self._is_open:
@@ -214,10 +204,6 @@ class MemoryRelayCheckpoint:
         """There is nothing to let go of."""
 
 
-def _place(append: Append) -> tuple[StreamKey, int]:
-    return append.transition.key, append.transition.position
-
-
-def _check_possible(transition: Transition) -> None:
-    if transition.position < 1 or transition.events < 1:
+def _check_possible(batch: Sequence[Append]) -> None:
+    if any(append.transition.position < 1 or append.transition.events < 1 for append in batch):
         raise ValueError("A transition has a position and events of at least 1.")
