@@ -123,8 +123,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an instance whose caller gave up stays in memory",
         "application/entrance.py",
-        "            if instance.ended.pop(ended, None) is not None:",
-        "            if instance.ended.pop(ended, None) is None:",
+        "        if instance.ended.pop(ended, None) is not None:",
+        "        if instance.ended.pop(ended, None) is None:",
         "test_memory.py::test_an_instance_leaves_when_its_caller_gives_up",
     ),
     Mutation(

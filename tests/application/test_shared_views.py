@@ -80,6 +80,15 @@ async def test_who_stands_by_waits_for_the_rows_and_not_for_its_next_look(store:
         await until(lambda: first.projector.leads)
         amends.engine.writer.on_commit = first.follower.committed
         async with side(store, make(), stand_by=10_000) as second:
+            looked = asyncio.Event()
+
+            def look(place: int, end: int) -> None:
+                second.follower.note(second.projector, place, end)
+                looked.set()
+
+            second.projector.on_look = look
+            # Not that its first look comes when the rows are there already.
+            await looked.wait()
             await amends.run(FULFIL, Order(), saga_id="o-1")
             assert await second.shown() == ["o-1"]
 

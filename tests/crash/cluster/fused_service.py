@@ -45,8 +45,8 @@ READY_TO_FORK = (
     "yaml",
 )
 """What each child would import otherwise."""
-LIE = 0.05
-"""Seconds by which a liar's commit follows what it says."""
+LIE = 0.25
+"""Seconds by which a liar's commit follows what it says: on a busy machine, too, the caller is told before."""
 HEADERS = re.compile(rb"(?im)^amends-(saga-id|step|direction|round): *(.*?)\r?$")
 
 

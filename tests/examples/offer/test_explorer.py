@@ -52,13 +52,13 @@ class Space:
 
 
 SPACES = (
-    Space("a code, a cancel at any time", CODED, 9_766, {"compensated": 725, "completed": 20}),
+    Space("a code, a cancel at any time", CODED, 9_611, {"compensated": 715, "completed": 10}),
     Space("the sponsor is silent, a cancel at any time", DEAR, 5_245, {"compensated": 464}),
     Space(
         "the sponsor may say yes at any time",
         DEAR,
-        7_907,
-        {"compensated": 710, "completed": 4},
+        7_883,
+        {"compensated": 708, "completed": 2},
         {"signals": (told(approved=True),), "cancel": False},
     ),
     Space(

@@ -34,15 +34,15 @@ class Space:
 
 
 SPACES = (
-    Space("two products", TWO, 5_707, {"compensated": 432, "completed": 2}, {"patient": True}),
+    Space("two products", TWO, 5_696, {"compensated": 431, "completed": 1}, {"patient": True}),
     Space(
-        "one product, replies are lost", ONE, 9_566, {"compensated": 143, "completed": 2}, {"losing": True}
+        "one product, replies are lost", ONE, 9_507, {"compensated": 142, "completed": 1}, {"losing": True}
     ),
     Space(
         "one product, a person helps",
         ONE,
-        5_247,
-        {"compensated": 611, "completed": 2},
+        5_189,
+        {"compensated": 603, "completed": 1},
         {"acts": ("retry", "resolve")},
     ),
 )
