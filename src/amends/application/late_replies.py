@@ -123,14 +123,12 @@ def _verdict(entrance: Entrance, before: State, after: State, reply: Reply) -> V
     is_do = reply.direction == "do"
     if not isinstance(step, StepState):
         return "unknown"
-    if _contradicts(step, reply.answer, is_do=is_do):
-        return "contradicted"
-    if step != was:
-        return "recorded"
-    if is_do and not isinstance(entrance.plan(after).locate(reply.step)[0], StepPlace):
+    if is_do and not (step.answered or isinstance(entrance.plan(after).locate(reply.step)[0], StepPlace)):
         # What only rolls back has no do.
         return "unknown"
-    return "duplicate"
+    if _contradicts(step, reply.answer, is_do=is_do):
+        return "contradicted"
+    return "duplicate" if step == was else "recorded"
 
 
 def _meant(plan: Plan, state: State, event: EventCame) -> tuple[str, StepState] | None:

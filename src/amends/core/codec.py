@@ -41,9 +41,8 @@ class JsonCodec:
 
     def encode(self, value: object) -> bytes:
         """Return `value` as a JSON document."""
-        encode = self._encode
         try:
-            return encode(value)
+            return self._encode(value)
         except (TypeError, ValueError, NotImplementedError, RecursionError, msgspec.MsgspecError) as error:
             raise Unreadable(f"{type(value).__name__} has no JSON form: {error}") from error
 

@@ -56,6 +56,4 @@ class SendCommand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def command_id(namespace: str, saga_id: str, step: str, direction: Direction, round_: int) -> str:
     """Name a command: saga id, step path, direction and round; the namespace only where it is not the default."""
     owner = saga_id if namespace == "default" else f"{namespace}:{saga_id}"
-    if round_ == 1:  # nearly always, and a number takes longer to write than its neighbours
-        return f"{owner}/{step}/{direction}/1"
     return f"{owner}/{step}/{direction}/{round_}"
