@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from amends import NotRunning
 from amends.application import availability
 from amends.application.availability import Availability
 from amends.application.patience import Patience
@@ -85,3 +86,19 @@ async def test_patience_has_an_end_where_one_is_set(store: Availability) -> None
     with pytest.raises(StoreUnavailable):
         await Patience(store).ask(question, within=0.06)
     assert asked == 4, "at once, after 50 ms, and when the time is over"
+
+
+async def test_who_waits_for_a_store_that_was_closed_is_told_so(store: Availability) -> None:
+    """An outage ends some day; a closed store answers nobody any more."""
+    patience = Patience(store)
+    asked = asyncio.Event()
+
+    async def question() -> None:
+        asked.set()
+        raise AWAY
+
+    waiting = asyncio.create_task(patience.ask(question))
+    await asked.wait()
+    patience.end(NotRunning("the orchestrator was closed"))
+    with pytest.raises(NotRunning, match="was closed"):
+        await asyncio.wait_for(waiting, 30)

@@ -225,7 +225,7 @@ class Engine:
             await self._dispatcher.stop()
         finally:
             self._live.release(self._stopped)
-            await self._store.close()
+            await self._loader.close(self._stopped)
 
     def _fail(self, error: Exception) -> None:
         """The store cannot be used any more: nobody is acknowledged, nothing is looked at."""

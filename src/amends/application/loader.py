@@ -1,4 +1,4 @@
-"""The loader: opens the store, and folds instances from their streams.
+"""The loader: opens and closes the store, and folds instances from their streams.
 
 Rules: only stored facts are folded; no user code is called. A store that is away is waited for where asked to.
 It does not: keep instances, or act on what it found.
@@ -39,6 +39,11 @@ class Loader:
         """
         opening = partial(open_checked, self._store, self._registry.plans)
         await self.patience.ask(opening, within=self._open_within.total_seconds())
+
+    async def close(self, reason: Exception) -> None:
+        """Let go of the store; whoever waits for it in vain is told `reason`."""
+        self.patience.end(reason)
+        await self._store.close()
 
     async def fold(self, key: StreamKey) -> State:
         """Return the state of an instance; that before the first event when there is none.

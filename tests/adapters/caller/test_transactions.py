@@ -222,6 +222,21 @@ async def test_who_waits_in_an_orchestrator_that_closes_is_told(business: Busine
         await asyncio.wait_for(waiting, PATIENCE)
 
 
+async def test_who_looked_when_it_closed_is_told_as_well(business: Business, long_poll: None) -> None:
+    """The store is closed between two looks: what it says then is no outage to wait for."""
+    async with orchestrating(business) as amends:
+        await commit(business, on_psycopg, "behind")
+        await amends.wait("behind")
+        await commit_quietly(business, "o-1")
+        waiting = asyncio.create_task(amends.wait("o-1"))
+        await business.ask_later()
+        await amends.store.close()
+        while amends.engine.availability.reason is None:
+            await business.ask_later()
+    with pytest.raises(NotRunning):
+        await asyncio.wait_for(waiting, PATIENCE)
+
+
 # --- twice, and what cannot be taken -------------------------------------------------------------------------------
 
 
