@@ -4,9 +4,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# PYTHON=/path/to/python3 chooses the interpreter of a new .venv; otherwise the first of these that will do.
+# PYTHON=/path/to/python3 chooses the interpreter of a new .venv; otherwise requirements/interpreter.sh does among these.
 PYTHON ?=
-CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,18 +25,6 @@ CRASH_ARGS ?=
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Prints what is wrong with an interpreter, in words for the middle of a sentence; prints nothing if it will do.
-define PROBE
-import sys
-if sys.version_info < (3, 11):
-    sys.exit("is Python %d.%d" % sys.version_info[:2])
-try:
-    import ensurepip, venv
-except ImportError:
-    sys.exit("lacks the venv module (Debian, Ubuntu: apt install python3-venv)")
-endef
-export PROBE
-
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,20 +34,10 @@ setup: $(STAMP) ## create .venv with pinned tools and the project; the command i
 	@echo "ready: $(BIN)/amends"
 
 $(STAMP): pyproject.toml $(CONSTRAINTS)
-	@if $(BIN)/python -c "$$PROBE" >/dev/null 2>&1; then \
+	@if sh requirements/interpreter.sh $(BIN)/python >/dev/null 2>&1; then \
 	    echo "setup: keeping the $(VENV) that is there ($$($(BIN)/python -V))"; exit 0; \
 	fi; \
-	found=; reasons=; \
-	for candidate in $(CANDIDATES); do \
-	    if ! command -v $$candidate >/dev/null 2>&1; then reason="is not there"; \
-	    elif reason=$$($$candidate -c "$$PROBE" 2>&1); then found=$$candidate; break; \
-	    else reason=$$(printf '%s\n' "$$reason" | head -n 1); fi; \
-	    reasons="$$reasons $$candidate $$reason;"; \
-	done; \
-	if [ -z "$$found" ]; then \
-	    echo "setup: Amends needs Python 3.11 or newer:$$reasons name one with make setup PYTHON=/path/to/python3" >&2; \
-	    exit 1; \
-	fi; \
+	found=$$(sh requirements/interpreter.sh $(CANDIDATES)) || exit 1; \
 	echo "setup: creating $(VENV) with $$found ($$($$found -V))"; \
 	$$found -m venv --clear $(VENV)
 	@echo "setup: installing the tools that $(CONSTRAINTS) pins (hashes checked; the first time takes a minute)"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,7 @@ def bench(*arguments: str, folder: Path) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "amends.delivery.cli.main", "bench", "--json", "--folder", str(folder)]
     ended = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.startswith(f"measuring: with CPython {platform.python_version()}, /")
     points: list[dict[str, Any]] = json.loads(ended.stdout)
     return points
 

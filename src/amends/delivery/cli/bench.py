@@ -1,13 +1,14 @@
 """`amends bench`: measure, and show a table or one JSON document.
 
-Rules: JSON on standard output is a list of points and nothing else; progress goes to standard error. The disk is that
-of `--folder`. It does not: measure (`delivery.bench`) or judge.
+Rules: JSON on standard output is a list of points and nothing else; progress, and which interpreter measures, go to
+standard error. The disk is that of `--folder`. It does not: measure (`delivery.bench`) or judge.
 """
 
 import importlib.util
 import sys
 from enum import StrEnum
 from pathlib import Path
+from platform import python_implementation, python_version
 from typing import Annotated, Final
 
 import msgspec
@@ -94,6 +95,7 @@ def bench(
     """Measure order fulfilment beside the limit of the same disk."""
     if not folder.is_dir():
         raise Unusable(f"{folder} is no folder")
+    _say(f"with {python_implementation()} {python_version()}, {Path(sys.executable).resolve()}")
     count = SHORT if short and sagas is None else sagas
     if requests:
         _show_starts(concurrency, count, folder.resolve(), json=json)
