@@ -61,6 +61,9 @@ class Wrapped:
     async def log_end(self) -> int:
         return await self.store.log_end()
 
+    async def settled_end(self) -> int:
+        return await self.store.settled_end()
+
     async def definitions(self) -> Sequence[DefinitionNote]:
         return await self.store.definitions()
 

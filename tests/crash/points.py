@@ -97,6 +97,9 @@ class CrashStore:
     async def log_end(self) -> int:
         return await self._store.log_end()
 
+    async def settled_end(self) -> int:
+        return await self._store.settled_end()
+
     async def definitions(self) -> Sequence[DefinitionNote]:
         return await self._store.definitions()
 

@@ -20,7 +20,9 @@ NINETIETH_PERCENTILE = 25
 CODE_FOLDERS = ("src", "tests", "examples", "bench", "servers")
 VAGUE_NAMES = frozenset({"util", "utils", "helper", "helpers", "common", "manager", "base", "misc"})
 PURE_ROOMS = frozenset({"definition", "core", "simulation", "export", "wire"})
-ASYNC_ROOMS = frozenset({"application", "adapters", "avro", "delivery", "participant", "testing", "ports"})
+ASYNC_ROOMS = frozenset(
+    {"adapters", "application", "avro", "delivery", "driver", "participant", "ports", "testing"}
+)
 
 # What a pure room must be given instead of asking for it; a name that ends in a dot stands for the whole module.
 IMPURE_CALLS = (

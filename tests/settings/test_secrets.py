@@ -162,6 +162,12 @@ def postgresql(**more: object) -> DatabaseUrl:
         ("jdbc:postgresql://db/x?user=u&password=p%26", postgresql(username="u", password=Secret("p&"))),
         ("postgresql://db/x?a=1&b=", postgresql(options=(("a", Secret("1")), ("b", Secret(""))))),
         ("postgresql://[::1]/x", DatabaseUrl(kind="postgresql", host="::1", name="x")),
+        ("postgresql:///x?host=db&a=1", postgresql(options=(("a", Secret("1")),))),
+        (
+            "postgresql://u@/x?host=/run/pg&port=6000",
+            DatabaseUrl(kind="postgresql", host="/run/pg", port=6000, name="x", username="u"),
+        ),
+        ("postgresql:///?host=/run/pg&dbname=x", DatabaseUrl(kind="postgresql", host="/run/pg", name="x")),
     ],
 )
 def test_database_addresses_are_read_in_all_their_forms(text: str, read: DatabaseUrl) -> None:
@@ -176,6 +182,8 @@ def test_database_addresses_are_read_in_all_their_forms(text: str, read: Databas
         "", " ", "x", "postgresql", "postgresql:db", "postgresql:/db/x", "postgresql//db/x", "postgresql:///x",
         "postgresql://db", "postgresql://db/", "postgresql://db/x/y", "postgresql://db:0/x", "postgresql://db:99999/x",
         "postgresql://db:a/x", "postgresql://d b/x", "postgresql://db/x#y", "postgresql://db/x?a=1&a=2",
+        "postgresql://u@/x", "postgresql:///x?host=", "postgresql:///x?host=d b", "postgresql:///?host=/run/pg",
+        "postgresql:///x?host=/run/pg&port=0", "postgresql:///x?host=/run/pg&port=a", "postgresql:///x?host=a,b",
         "postgresql://[::1/x", "jdbc:postgresql:x", "jdbc:mysql://db/x", "mysql://db/x", "sqlite:", "sqlite://a",
         "sqlite:///a", ":memory:", "sqlite::memory:", "memory:x", "a/", "a\n.db", "a:b.db", "a@b.db", "a/" * 3_000,
     ],

@@ -92,8 +92,10 @@ class Feed:
 
         An `after` behind the log's end is of another store: then it begins at the end.
         """
-        end = await self._store.log_end()
-        place = end if after is None else min(max(after, 0), end)
+        if after is None or after > await self._store.log_end():
+            place = await self._store.settled_end()
+        else:
+            place = max(after, 0)
         return Following(self._follower, after=place, namespace=self._namespace, saga_id=saga_id)
 
 

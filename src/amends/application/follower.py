@@ -67,7 +67,7 @@ class Listener(Protocol):
         ...
 
     async def begin(self, end: int) -> int:
-        """Return the sequence behind which it wants to be told; `end` is where the log ended at the start."""
+        """Return the sequence behind which it wants to be told; all that is committed from now on is behind `end`."""
         ...
 
     async def take(self, piece: Sequence[Followed]) -> None:
@@ -122,8 +122,9 @@ class Follower:
         return max(self._end - self.place(listener), 0)
 
     async def start(self, *listeners: Listener) -> None:
-        """Begin to tell `listeners`; the log that they begin at ends where it ends when this is called."""
-        self._end = end = await self._store.log_end()
+        """Begin to tell `listeners`; one that begins at the end is told of all that is committed after this."""
+        end = await self._store.settled_end()
+        self._end = await self._store.log_end()
         for listener in listeners:
             task = asyncio.create_task(self._serve(listener, end), name=f"amends-follower-{listener.name}")
             self._tasks.append(task)

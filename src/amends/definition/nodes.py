@@ -2,7 +2,8 @@
 
 Rules
 - A node over data ``D`` is a `Node[D]`; the type checker joins only nodes over the same data.
-- Functions in nodes are ordinary and typed; nothing here calls them.
+- Functions in nodes are ordinary and typed; nothing here calls them. They must be pure: each may be called more than
+  once for one decision, when it raises, when another process was quicker, or after a crash.
 - `Node` is sealed: the classes of this module are all there are.
 It does not: check the rules of a whole definition (`lint`), or run anything.
 """
@@ -53,6 +54,9 @@ class Step(Node[D], Generic[D, R]):
     - `retry` and `undo_retry` govern attempts, `timeout` how long the answer to one attempt is waited for.
     - `waiting` and `refused` name the saga's business status while the step is waited for, and when its failure turns
       the saga round.
+
+    `do`, `undo` and `merge` must be pure, as all functions of a definition: each may be called more than once for one
+    decision, after a crash for example.
     """
 
     name: str

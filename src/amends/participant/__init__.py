@@ -12,7 +12,7 @@
     kafka_message, kafka                     Kafka
 
 Rules: a participant knows nothing of the process it takes part in; this package imports nothing else of amends but
-`wire`. Each database's and server's library is imported by the module of its name alone.
+`wire`, `avro` and `driver`. Each database's and server's library is imported by the module of its name alone.
 """
 
 from amends.participant.barrier import Answer, CommandIdReused, conclude, conclude_async

@@ -13,6 +13,7 @@ Rules:
 - A do that answers later has no reply now; the orchestrator's next attempt finds its answer.
 - While the broker is away, or does not let us read, `run` waits; a reply is tried until the broker has it. One that is
   too large for the broker is answered with `failed`: trying again would not make it smaller.
+- What the driver logs of these clients while the broker is away is told once (`driver_log.py`).
 - Values are JSON, or what `values` makes of JSON (`kafka_avro.AvroValues`). A command that is not is answered with
   `failed`; a reply that its topic cannot carry as well.
 
@@ -29,6 +30,8 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 import aiokafka  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.errors  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
+from amends.driver.driver_log import told_once
+from amends.driver.starting import start
 from amends.participant.barrier import LATER, CommandIdReused, answer_of
 from amends.participant.execution import CommandDatabase, DatabaseAway
 from amends.participant.handlers import Handler, PayloadUnfit
@@ -54,8 +57,6 @@ MOST_AT_ONCE: Final = 200
 LOOK_AROUND: Final = 200
 """Milliseconds after which a reader that finds nothing looks whether it shall stop."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
-GRACE: Final = 1.0
-"""Seconds that a client which is given up has to come to the end of its start."""
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -161,16 +162,20 @@ class KafkaParticipant(Generic[S, R]):
 
     async def _started(self, make: Callable[[], Any]) -> Any:
         """A client that has found its broker, however long that takes; none when it shall stop before."""
-        pause = FIRST_PAUSE
+        pause, told = FIRST_PAUSE, ""
         while not self._stopping.is_set():
             client = make()
             try:
-                await _start(client)
+                await start(client)
             except (OSError, _errors.KafkaError) as error:
-                _log.warning("waiting for Kafka: %s", error)
+                text = repr(error)
+                _log.log(logging.DEBUG if text == told else logging.WARNING, "waiting for Kafka: %s", error)
+                told = text
                 await self._pause(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
+                if told:
+                    _log.warning("Kafka is there, what waited goes on")
                 return client
         return None
 
@@ -191,7 +196,8 @@ class KafkaParticipant(Generic[S, R]):
             for records in by_saga.values():
                 group.create_task(self._serve_in_order(records, producer))
         try:
-            await consumer.commit({partition: records[-1].offset + 1 for partition, records in found.items()})
+            with told_once():
+                await consumer.commit({place: records[-1].offset + 1 for place, records in found.items()})
         except _NOT_OURS:
             _log.info(
                 "%s: partitions went to another process before their offsets were committed", self._topic
@@ -270,7 +276,10 @@ class KafkaParticipant(Generic[S, R]):
         pause, is_cut = FIRST_PAUSE, False
         while True:
             try:
-                await producer.send_and_wait(reply.topic, reply.value, key=reply.key, headers=reply.headers)
+                with told_once():
+                    await producer.send_and_wait(
+                        reply.topic, reply.value, key=reply.key, headers=reply.headers
+                    )
             except _TOO_LARGE as error:
                 if is_cut:
                     _log.error(
@@ -284,23 +293,6 @@ class KafkaParticipant(Generic[S, R]):
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 return
-
-
-async def _start(client: Any) -> None:
-    """Start a client; when that is given up, or fails, stop it.
-
-    Cancelled while it asks its first question the driver forgets the connection, so it has `GRACE` seconds to come to
-    its end. The engine's adapter does the same; the kit and the engine share nothing but what is on the wire.
-    """
-    starting = asyncio.ensure_future(client.start())
-    try:
-        await asyncio.shield(starting)
-    except BaseException:
-        await asyncio.wait([starting], timeout=GRACE)
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        await client.stop()
-        raise
 
 
 async def _ended(client: Any) -> None:

@@ -203,7 +203,19 @@ class EventStore(Protocol):
         ...
 
     async def log_end(self) -> int:
-        """Return the sequence of the last committed transition; 0 when there is none."""
+        """Return the sequence of the last committed transition; 0 when there is none.
+
+        Where several processes write, what is under way may still come before it.
+        """
+        ...
+
+    async def settled_end(self) -> int:
+        """Return the place behind which to follow the log from now on: whatever is committed after this answer comes
+        behind it.
+
+        It is the log's end where nothing is under way, as it always is in a store that one process alone writes; else
+        it may be earlier, so that something comes that was committed before.
+        """
         ...
 
     async def definitions(self) -> Sequence[DefinitionNote]:

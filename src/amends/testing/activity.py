@@ -128,6 +128,10 @@ class WatchedStore:
         """Pass it on."""
         return await self._store.log_end()
 
+    async def settled_end(self) -> int:
+        """Pass it on."""
+        return await self._store.settled_end()
+
     async def definitions(self) -> Sequence[DefinitionNote]:
         """Pass it on."""
         return await self._store.definitions()

@@ -116,6 +116,30 @@ async def a_follower_misses_nothing_that_is_written_meanwhile(make: StoreFactory
         expect(read, list(await store.log()), "what was read while it was written")
 
 
+async def what_comes_after_the_settled_end_was_asked_for_is_behind_it(make: StoreFactory) -> None:
+    async with opened(make) as store:
+        expect(await store.settled_end(), 0, "the settled end of an empty log")
+        begun: list[tuple[int, StreamKey]] = []
+
+        async def write(writer: int) -> None:
+            for number in range(EACH):
+                end, key = await store.settled_end(), StreamKey("default", f"writer-{writer}-{number}")
+                await store.append([an_append(key)])
+                begun.append((end, key))
+
+        await asyncio.gather(*(write(writer) for writer in range(WRITERS)))
+        place = {logged.transition.key: logged.sequence for logged in await store.log()}
+        passed_over = [key for end, key in begun if place[key] <= end]
+        expect(passed_over, [], "what was passed over")
+
+
+async def the_settled_end_of_an_idle_log_is_its_end(make: StoreFactory) -> None:
+    async with opened(make) as store:
+        for batch in ([an_append(A, 1)], [an_append(A, 1)], [an_append(A, 2), an_append(B, 1)]):
+            await store.append(batch)
+            expect(await store.settled_end(), await store.log_end(), "the settled end")
+
+
 # --- notes of definitions -----------------------------------------------------------------------------------------
 
 
@@ -142,5 +166,7 @@ LOG_SCENARIOS: Final[tuple[Scenario, ...]] = (
     a_loser_is_not_in_the_log,
     large_transitions_come_in_smaller_pieces_and_none_is_left_out,
     a_follower_misses_nothing_that_is_written_meanwhile,
+    what_comes_after_the_settled_end_was_asked_for_is_behind_it,
+    the_settled_end_of_an_idle_log_is_its_end,
     definitions_are_noted_and_replaced,
 )

@@ -392,6 +392,7 @@ async def a_store_that_is_not_open_says_so(make: StoreFactory) -> None:
         lambda: store.read(A),
         store.log,
         store.log_end,
+        store.settled_end,
         store.definitions,
         lambda: store.note_definitions([DefinitionNote("order", 1, "abc")]),
         store.open_instances,

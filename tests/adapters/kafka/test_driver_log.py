@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,23 +9,15 @@ from pathlib import Path
 import pytest
 
 from amends.adapters.kafka import Address, KafkaIntake, KafkaSender, make_topics
-from amends.adapters.kafka.driver_log import QUIET, Once, told_once
+from amends.driver.driver_log import QUIET, Once, told_once
 from amends.ports.intake import Outcome, Record
 from servers import kafka
+from tests.adapters.kafka.told import said
 from tests.crash.cluster.services import pause
 
 WATCHED = 60
 """Looks at an outage, a tenth of a second apart: the driver tries hundreds of times in that."""
 PATIENCE = 60.0
-
-
-def said(caplog: pytest.LogCaptureFixture) -> Counter[str]:
-    """What the driver told to everybody who does not ask for details, and how often."""
-    return Counter(
-        record.getMessage()
-        for record in caplog.records
-        if record.name.startswith("aiokafka") and record.levelno >= logging.WARNING
-    )
 
 
 async def take(_record: Record) -> Outcome:
@@ -68,9 +59,8 @@ async def test_an_outage_of_the_broker_is_told_once(tmp_path: Path, caplog: pyte
             async with asyncio.timeout(PATIENCE):
                 while sender.trouble or intake.trouble:
                     await pause(0.05)
-        found = said(caplog)
-        assert found, "what happened is told"
-        assert {text: times for text, times in found.items() if times > 1} == {}
+        assert said(caplog), "what happened is told"
+        assert said(caplog, more_than=1) == {}
     finally:
         await asyncio.to_thread(kafka.remove, folder)
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from amends.adapters.kafka import Address, behind, driver, make_topics
+from amends.driver.starting import Startable, start
 from tests.adapters.kafka.shared_broker import broker, new_name
 from tests.adapters.open_sockets import left_open, no_collector
 
@@ -20,11 +21,11 @@ def _no_collector() -> Iterator[None]:
         yield
 
 
-def producer(address: Address) -> driver.Startable:
+def producer(address: Address) -> Startable:
     return driver.producer(address, longest=1 << 20, within=5.0)
 
 
-def consumer(address: Address) -> driver.Startable:
+def consumer(address: Address) -> Startable:
     made = driver.consumer(address, group=new_name(), session=10.0)
     driver.subscribe(made, [new_name()], assigned=_nothing, revoked=_nothing)
     return made
@@ -36,12 +37,12 @@ async def _nothing(_partitions: object) -> None:
 
 @pytest.mark.parametrize("make", [producer, consumer])
 async def test_a_client_that_is_given_up_while_it_starts_leaves_no_connection_open(
-    make: Callable[[Address], driver.Startable],
+    make: Callable[[Address], Startable],
 ) -> None:
     address = broker().address
     for turns in TURNS:
         client = make(Address((address,)))
-        starting = asyncio.create_task(driver.start(client))
+        starting = asyncio.create_task(start(client))
         for _turn in range(turns):
             await asyncio.sleep(0)
         starting.cancel()

@@ -27,6 +27,16 @@ def test_every_form_leads_to_the_same_place() -> None:
         f"postgresql://a%40b:{SECRET}%2F%25%20@[::1]:5433/s%20h?sslmode=require&schema=s1",
         f"jdbc:postgresql://db/shop?user=a%40b&password={SECRET}&currentSchema=s1&sslrootcert=/a%20b",
         "postgresql://db/shop",
+        "postgresql://amends@/amends?host=/tmp/a_folder&port=50839",
+        f"jdbc:postgresql:///shop?host=/run/p%20g&user=ada&password={SECRET}&schema=s1",
+        "postgresql:///?host=/run/pg&dbname=shop",
+        "postgresql:///shop?host=db.example&port=6000",
+        "postgresql:///shop?host=::1",
+        "postgresql://here/shop?host=there&port=",
+        "postgresql://db:6543/shop?port=6000&dbname=else",
+        "postgresql://db?dbname=shop",
+        f"postgresql://ada:{SECRET}@db/shop?user=bob&password=else",
+        "postgresql://db/s%2Fh",
     ],
 )
 def test_the_settings_address_leads_to_the_same_place(url: str) -> None:

@@ -17,7 +17,8 @@ import aiokafka.admin  # type: ignore[import-untyped]  # pyright: ignore[reportM
 import aiokafka.errors  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.partitioner  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
-from amends.adapters.kafka.driver_log import attach, told_once
+from amends.driver.driver_log import told_once
+from amends.driver.starting import Startable, start
 from amends.ports.intake import Record
 
 _driver: Final[Any] = aiokafka
@@ -69,7 +70,6 @@ NOT_OURS: Final[tuple[type[Exception], ...]] = (
 """An offset belongs to somebody else by now: whoever reads there hands the record over again."""
 
 
-GRACE: Final = 1.0
 BATCH_BYTES: Final = 1 << 17
 """About as many are written at a time to one partition; a longer record goes by itself."""
 
@@ -134,14 +134,6 @@ class Builder(Protocol):
         ...
 
 
-class Startable(Protocol):
-    """A client that has to be started."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-
 class Producer(Startable, Protocol):
     """Writes records."""
 
@@ -167,28 +159,6 @@ class Producer(Startable, Protocol):
 
 class Consumer(Startable, Protocol):
     """Reads records as a member of a group."""
-
-
-async def start(client: Startable) -> None:
-    """Start a client; when that is given up, or fails, stop it.
-
-    One that is given up has `GRACE` seconds to come to the end of its start: cancelled while it asks its first
-    question, the driver would forget the connection, and leave it open until it is collected.
-
-    Raises:
-        Exception: one of `DRIVER_ERRORS`.
-    """
-    attach()
-    with told_once():
-        starting = asyncio.ensure_future(client.start())
-    try:
-        await asyncio.shield(starting)
-    except BaseException:
-        await asyncio.wait([starting], timeout=GRACE)
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        await client.stop()
-        raise
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from typing import Final
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.in_hand import InHand, Offsets
 from amends.adapters.kafka.trouble import Trouble, longer, told
+from amends.driver.starting import start
 from amends.ports.intake import Take, TakeSoon
 
 BATCH = 500
@@ -168,7 +169,7 @@ class _Reading:
         driver.subscribe(self._consumer, topics, assigned=self._assigned, revoked=self._revoked)
         tasks: list[asyncio.Task[None]] = []
         try:
-            await driver.start(self._consumer)
+            await start(self._consumer)
             tasks.append(asyncio.create_task(self._read(), name="amends-intake-read"))
             tasks.append(asyncio.create_task(self._measure(), name="amends-intake-measure"))
             while not (await asyncio.wait({self._failed}, timeout=LOOK))[0]:

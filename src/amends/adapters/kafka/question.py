@@ -17,7 +17,7 @@ import aiokafka.protocol.metadata  # type: ignore[import-untyped]  # pyright: ig
 import aiokafka.protocol.types  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
 from amends.adapters.kafka.driver import Producer
-from amends.adapters.kafka.driver_log import told_once
+from amends.driver.driver_log import told_once
 
 _errors: Final[Any] = aiokafka.errors
 _api: Final[Any] = aiokafka.protocol.api

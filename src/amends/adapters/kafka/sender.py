@@ -22,6 +22,7 @@ from amends.adapters.kafka import driver, leaders
 from amends.adapters.kafka.contract import Headers
 from amends.adapters.kafka.lines import Pending, Told, TooLarge
 from amends.adapters.kafka.outgoing import CLOSED, Ask, Outgoing
+from amends.driver.starting import start
 
 
 class KafkaSender:
@@ -109,7 +110,7 @@ class KafkaSender:
                 raise ConnectionError(CLOSED)
             if self._producer is None:
                 made = self._make(self._address, longest=self._longest, within=self._within)
-                await driver.start(made)
+                await start(made)
                 self._producer = made
             return self._producer
 

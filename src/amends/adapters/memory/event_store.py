@@ -82,6 +82,9 @@ class MemoryEventStore:
         self._check_open()
         return len(self._log)
 
+    async def settled_end(self) -> int:
+        return await self.log_end()
+
     async def definitions(self) -> Sequence[DefinitionNote]:
         self._check_open()
         return [self._definitions[place] for place in sorted(self._definitions)]

@@ -156,6 +156,9 @@ class PostgresEventStore:
     async def log_end(self) -> int:
         return await self._ask(reading.log_end)
 
+    async def settled_end(self) -> int:
+        return await self._ask(self._must_be_open().order.settled_end)
+
     async def definitions(self) -> Sequence[DefinitionNote]:
         return await self._ask(reading.definitions)
 

@@ -10,6 +10,8 @@ Rules
   ended, and who has a newer one may have an older sequence.
 - Other programs' long transactions must not hold the log up: where a gap stands in the way it is looked who writes
   transitions at all, and when those have ended that were found, the gaps below are dead as well.
+- Who follows from now on begins where nothing can come before any more: at the end, when all have ended that may fill a
+  gap below it; before the first gap in doubt, when one of them is under way for longer. It may be early, never late.
 - What is known to be dead stays dead, so it is remembered: one place per reader of the log. But rows are read with what
   was known when they were asked for: a gap that was filled since is dead, and their answer lacks what filled it.
 It does not: wait for long, or know who follows.
@@ -27,6 +29,8 @@ from amends.ports.event_store import Logged, StreamKey
 A_MOMENT: Final = 0.003
 MOMENTS: Final = 30
 """How long, in seconds, and how often it is waited for those who may fill a gap."""
+MORE_MOMENTS: Final = 1_000
+"""How often by whom nothing is known yet of the gaps: before the first one may be at the beginning."""
 
 
 class LogOrder:
@@ -49,6 +53,18 @@ class LogOrder:
             Logged(sequence, as_transition(StreamKey(namespace, saga_id), *stored))
             for sequence, namespace, saga_id, *stored, _last, _oldest, _next in certain
         ]
+
+    async def settled_end(self, link: Link) -> int:
+        """Return a place that all comes behind which is committed after this answer: the end, or before a gap."""
+        sight = await link.fetchrow(statements.LOG_SIGHT)
+        last = sight["last"]
+        self._settled = max(self._settled, self._look(sight))
+        moments = MOMENTS if self._settled else MORE_MOMENTS
+        if self._settled < last and await _writers_ended(link, moments=moments):
+            self._settled = max(self._settled, last)
+        if self._settled >= last:
+            return self._settled
+        return int(await link.fetchval(statements.BEFORE_GAP, self._settled))
 
     async def _read(self, link: Link, after: int, limit: int) -> tuple[Sequence[Any], Sequence[Any]]:
         """Return the rows behind `after`, and of these the ones before the first gap in doubt."""

@@ -155,6 +155,9 @@ class SqliteEventStore:
     async def log_end(self) -> int:
         return await self._ask(reading.log_end)
 
+    async def settled_end(self) -> int:
+        return await self.log_end()
+
     async def definitions(self) -> Sequence[DefinitionNote]:
         return await self._ask(reading.definitions)
 

@@ -2,8 +2,8 @@
 
 Rules
 - While a broker is away every client of the driver tries again several times a second, and says each time what it did
-  not reach. The outage is told by whoever waits (`trouble.py`), so here each thing passes once; what was said already,
-  of the same broker, in the last `QUIET` seconds is for those who ask for details (DEBUG).
+  not reach. The outage is told by whoever waits, so here each thing passes once; what was said already, of the same
+  broker, in the last `QUIET` seconds is for those who ask for details (DEBUG).
 - Only our clients: what a program's own ones say is left alone. Whose a record is stands in the context that it is
   made in, which the driver's tasks have from the one that started them.
 It does not: touch levels, handlers, or what is less than a warning.
