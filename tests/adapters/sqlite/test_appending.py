@@ -91,7 +91,7 @@ async def test_a_large_batch_takes_a_statement_for_ten_rows_and_keeps_its_order(
         )
         assert [row.transition.key for row in await made.log()] == keys
         for table in ("stream", "transition", "open_instance"):
-            assert sum(f"INSERT INTO {table} (" in each for each in ran) == 2 + 3, table
+            assert sum(f" INTO {table} (" in each for each in ran) == 2 + 3, table
 
 
 async def test_in_a_large_batch_only_the_loser_loses(tmp_path: Path) -> None:

@@ -1,39 +1,57 @@
 """What is written inside a transaction: a batch, the correction of an index row, notes of definitions.
 
 Rules
-- A batch is tried the quick way, all at once, which fails as a whole when one transition lost; the guarded way then
-  finds the losers. Both want the appends in the order of (namespace, saga id, position) and give one verdict each.
-They do not: begin, commit or roll back.
+- A batch is tried the quick way, all at once; one transition that lost takes the whole transaction back, which spares
+  SQLite what it needs to undo a statement by itself. The guarded way then finds the losers.
+- Both want the appends in the order of (namespace, saga id, position) and give one verdict each.
+They do not: begin or commit, or go on after a failure.
 """
 
 import sqlite3
 from collections.abc import Sequence
-from itertools import chain
 from typing import Final, TypeAlias
 
 from amends.adapters.sqlite import statements
 from amends.adapters.sqlite.instants import to_microseconds
-from amends.ports.event_store import Append, DefinitionNote, KeepIndex, RemoveIndex, SetIndex, StreamKey
+from amends.adapters.sqlite.numbering import StreamNumbers
+from amends.ports.event_store import (
+    Append,
+    DefinitionNote,
+    KeepIndex,
+    RemoveIndex,
+    SetIndex,
+    StreamKey,
+    Transition,
+)
 
-Row: TypeAlias = tuple[str, str, int, int, int, str]
+Value: TypeAlias = str | int | None
+Beginning: TypeAlias = tuple[int, str, str]
+Row: TypeAlias = tuple[int | None, int, int, int, str]
+"""Without a number there is no such stream."""
+GuardedRow: TypeAlias = tuple[str, str, int, int, int, str]
+IndexRow: TypeAlias = tuple[str, str, int | None, int]
 TEN: Final = 10
 
 
-def append_all(connection: sqlite3.Connection, appends: Sequence[Append]) -> list[bool]:
+def append_all(
+    connection: sqlite3.Connection, appends: Sequence[Append], numbers: StreamNumbers
+) -> list[bool]:
     """Store every transition.
 
     Raises:
-        sqlite3.IntegrityError: at least one did not stand at a free position behind what is there.
+        sqlite3.IntegrityError: at least one did not stand at a free position behind what is there; the transaction has
+            been rolled back, so what `numbers` knows is to be forgotten.
     """
     if len(appends) == 1:
-        append_one(connection, appends[0])
+        append_one(connection, appends[0], numbers)
         return [True]
-    rows = [_row(append) for append in appends]
     # Only a first transition can be without a stream; asking for the others would cost a microsecond each.
-    if beginnings := [row[:2] for row in rows if row[2] == 1]:
-        _insert(connection, statements.ADD_STREAM, statements.ADD_TEN_STREAMS, beginnings)
+    if beginnings := [_begun(append, numbers) for append in appends if append.transition.position == 1]:
+        _insert(connection, statements.BEGIN_STREAM, statements.BEGIN_TEN_STREAMS, beginnings)
+    rows = [_row(append.transition, numbers) for append in appends]
     _insert(connection, statements.APPEND_TRANSITION, statements.APPEND_TEN_TRANSITIONS, rows)
-    _change_index(connection, appends)
+    for key in _change_index(connection, appends):
+        numbers.end(key)
     return [True] * len(appends)
 
 
@@ -42,20 +60,21 @@ def is_plain(append: Append) -> bool:
     return append.transition.position > 1 and isinstance(append.index, KeepIndex)
 
 
-def append_one(connection: sqlite3.Connection, append: Append) -> None:
+def append_one(connection: sqlite3.Connection, append: Append, numbers: StreamNumbers) -> None:
     """Store one transition; one that is plain may stand outside a transaction, which it is by itself.
 
     Raises:
-        sqlite3.IntegrityError: it did not stand at a free position behind what is there.
+        sqlite3.IntegrityError: as `append_all`.
     """
-    row, index = _row(append), append.index
-    if row[2] == 1:
-        connection.execute(statements.ADD_STREAM, row[:2])
-    connection.execute(statements.APPEND_TRANSITION, row)
+    transition, index = append.transition, append.index
+    if transition.position == 1:
+        connection.execute(statements.BEGIN_STREAM, _begun(append, numbers))
+    connection.execute(statements.APPEND_TRANSITION, _row(transition, numbers))
     if isinstance(index, SetIndex):
-        connection.execute(statements.SET_OPEN_INSTANCE, _index_row(append.transition.key, index))
+        connection.execute(statements.SET_OPEN_INSTANCE, _index_row(transition.key, index))
     elif isinstance(index, RemoveIndex):
-        connection.execute(statements.REMOVE_OPEN_INSTANCE, append.transition.key)
+        connection.execute(statements.REMOVE_OPEN_INSTANCE, transition.key)
+        numbers.end(transition.key)
 
 
 def append_guarded(connection: sqlite3.Connection, appends: Sequence[Append]) -> list[bool]:
@@ -64,7 +83,7 @@ def append_guarded(connection: sqlite3.Connection, appends: Sequence[Append]) ->
     verdicts: list[bool] = []
     for append in appends:
         key = append.transition.key
-        if key not in losers and not _append_guarded(connection, _row(append)):
+        if key not in losers and not _append_guarded(connection, _guarded_row(append.transition)):
             losers.add(key)
         verdicts.append(key not in losers)
     _change_index(connection, [append for append, won in zip(appends, verdicts, strict=True) if won])
@@ -82,7 +101,7 @@ def note_definitions(connection: sqlite3.Connection, notes: Sequence[DefinitionN
     connection.executemany(statements.NOTE_DEFINITION, rows)
 
 
-def _append_guarded(connection: sqlite3.Connection, row: Row) -> bool:
+def _append_guarded(connection: sqlite3.Connection, row: GuardedRow) -> bool:
     if row[2] <= 1:
         connection.execute(statements.ADD_STREAM, row[:2])
     elif connection.execute(statements.FIND_STREAM, row[:2]).fetchone() is None:
@@ -91,20 +110,35 @@ def _append_guarded(connection: sqlite3.Connection, row: Row) -> bool:
     return connection.execute(statements.APPEND_TRANSITION_GUARDED, row).rowcount == 1
 
 
-def _insert(
-    connection: sqlite3.Connection, one: str, ten: str, rows: Sequence[tuple[str | int | None, ...]]
-) -> None:
+def _insert(connection: sqlite3.Connection, one: str, ten: str, rows: Sequence[tuple[Value, ...]]) -> None:
     """Insert rows in their order, ten with a statement while there are ten: beginning one is a fifth of a row."""
     whole = len(rows) - len(rows) % TEN
     if whole:
-        tens = (tuple(chain.from_iterable(rows[first : first + TEN])) for first in range(0, whole, TEN))
-        connection.executemany(ten, tens)
+        values: list[Value] = []
+        for row in rows[:whole]:
+            values += row
+        tens = TEN * len(rows[0])
+        connection.executemany(ten, (values[first : first + tens] for first in range(0, len(values), tens)))
     if whole < len(rows):
         connection.executemany(one, rows[whole:])
 
 
-def _row(append: Append) -> Row:
-    transition = append.transition
+def _begun(append: Append, numbers: StreamNumbers) -> Beginning:
+    key = append.transition.key
+    return numbers.begin(key), key.namespace, key.saga_id
+
+
+def _row(transition: Transition, numbers: StreamNumbers) -> Row:
+    return (
+        numbers.find(transition.key),
+        transition.position,
+        transition.events,
+        to_microseconds(transition.recorded_at),
+        transition.body.decode(),
+    )
+
+
+def _guarded_row(transition: Transition) -> GuardedRow:
     namespace, saga_id = transition.key
     return (
         namespace,
@@ -116,17 +150,20 @@ def _row(append: Append) -> Row:
     )
 
 
-def _change_index(connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
-    # Of several changes to one row only the last can be seen.
+def _change_index(connection: sqlite3.Connection, appends: Sequence[Append]) -> Sequence[StreamKey]:
+    """Write the changes of index rows; return whose were removed."""
+    # Of several changes to one row only the last can be seen. Exact types: a `no` of isinstance is dear.
     changes = {
-        append.transition.key: append.index for append in appends if not isinstance(append.index, KeepIndex)
+        append.transition.key: append.index for append in appends if type(append.index) is not KeepIndex
     }
-    if kept := [_index_row(key, change) for key, change in changes.items() if isinstance(change, SetIndex)]:
+    if kept := [_index_row(key, change) for key, change in changes.items() if type(change) is SetIndex]:
         _insert(connection, statements.SET_OPEN_INSTANCE, statements.SET_TEN_OPEN_INSTANCES, kept)
-    if ended := [key for key, change in changes.items() if isinstance(change, RemoveIndex)]:
+    if ended := [key for key, change in changes.items() if type(change) is RemoveIndex]:
         connection.executemany(statements.REMOVE_OPEN_INSTANCE, ended)
+    return ended
 
 
-def _index_row(key: StreamKey, change: SetIndex) -> tuple[str, str, int | None, bool]:
+def _index_row(key: StreamKey, change: SetIndex) -> IndexRow:
     wake_at = None if change.wake_at is None else to_microseconds(change.wake_at)
-    return key.namespace, key.saga_id, wake_at, change.outstanding
+    # A bool would be looked up among types that need to be adapted, which costs as much as the row.
+    return key.namespace, key.saga_id, wake_at, int(change.outstanding)

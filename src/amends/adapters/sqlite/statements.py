@@ -12,8 +12,10 @@ def _query(name: str) -> str:
 
 
 ADD_STREAM: Final = _query("add_stream")
+BEGIN_STREAM: Final = _query("begin_stream")
+BEGIN_TEN_STREAMS: Final = _query("begin_ten_streams")
+LAST_STREAM: Final = _query("last_stream")
 APPEND_TRANSITION: Final = _query("append_transition")
-ADD_TEN_STREAMS: Final = _query("add_ten_streams")
 APPEND_TEN_TRANSITIONS: Final = _query("append_ten_transitions")
 APPEND_TRANSITION_GUARDED: Final = _query("append_transition_guarded")
 SET_OPEN_INSTANCE: Final = _query("set_open_instance")

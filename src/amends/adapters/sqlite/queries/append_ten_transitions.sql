@@ -1,13 +1,14 @@
--- Store ten transitions; as with one, another at one of their positions fails the statement.
-INSERT INTO transition (stream, position, events, recorded_at, body)
+-- Store ten transitions; as with one, another at one of their positions takes the transaction back. (Undoing this
+-- statement alone would have SQLite note how each page was before it.)
+INSERT OR ROLLBACK INTO transition (stream, position, events, recorded_at, body)
 VALUES
-    ((SELECT number FROM stream WHERE namespace = ? AND saga_id = ?), ?, ?, ?, ?),
-    ((SELECT number FROM stream WHERE namespace = ? AND saga_id = ?), ?, ?, ?, ?),
-    ((SELECT number FROM stream WHERE namespace = ? AND saga_id = ?), ?, ?, ?, ?),
-    ((SELECT number FROM stream WHERE namespace = ? AND saga_id = ?), ?, ?, ?, ?),
-    ((SELECT number FROM stream WHERE namespace = ? AND saga_id = ?), ?, ?, ?, ?),
-    ((SELECT number FROM stream WHERE namespace = ? AND saga_id = ?), ?, ?, ?, ?),
-    ((SELECT number FROM stream WHERE namespace = ? AND saga_id = ?), ?, ?, ?, ?),
-    ((SELECT number FROM stream WHERE namespace = ? AND saga_id = ?), ?, ?, ?, ?),
-    ((SELECT number FROM stream WHERE namespace = ? AND saga_id = ?), ?, ?, ?, ?),
-    ((SELECT number FROM stream WHERE namespace = ? AND saga_id = ?), ?, ?, ?, ?)
+    (?, ?, ?, ?, ?),
+    (?, ?, ?, ?, ?),
+    (?, ?, ?, ?, ?),
+    (?, ?, ?, ?, ?),
+    (?, ?, ?, ?, ?),
+    (?, ?, ?, ?, ?),
+    (?, ?, ?, ?, ?),
+    (?, ?, ?, ?, ?),
+    (?, ?, ?, ?, ?),
+    (?, ?, ?, ?, ?)

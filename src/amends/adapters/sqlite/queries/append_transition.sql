@@ -1,3 +1,3 @@
--- Store a transition; another one at its position fails the statement.
-INSERT INTO transition (stream, position, events, recorded_at, body)
-VALUES ((SELECT number FROM stream WHERE namespace = ?1 AND saga_id = ?2), ?3, ?4, ?5, ?6)
+-- Store a transition of a stream; another one at its position, or no such stream, takes the transaction back.
+INSERT OR ROLLBACK INTO transition (stream, position, events, recorded_at, body)
+VALUES (?1, ?2, ?3, ?4, ?5)
