@@ -1,6 +1,8 @@
 """Starting by name, looking back, and acting on what was seen: `begin`, `at`, `events`, `expected`."""
 
 import asyncio
+import functools
+import operator
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -218,6 +220,16 @@ async def test_ids_that_are_made_sort_as_they_were_made() -> None:
     last = UUID(made[-1])
     assert (last.version, last.variant) == (7, "specified in RFC 4122")
     assert datetime.fromtimestamp((last.int >> 80) / 1000, UTC) - clock.now() < timedelta(milliseconds=2)
+
+
+def test_every_id_that_is_made_has_all_its_bits_of_chance() -> None:
+    ids = SagaIds(ManualClock())
+    made = [UUID(ids.make()) for _ in range(1_100)]
+    assert {(one.version, one.variant) for one in made} == {(7, "specified in RFC 4122")}
+    chances = [one.int & (1 << 62) - 1 for one in made]
+    assert len(set(chances)) == len(chances)
+    assert functools.reduce(operator.or_, chances) == (1 << 62) - 1
+    assert functools.reduce(operator.and_, chances) == 0
 
 
 def test_a_forked_process_makes_other_ids_in_the_same_instant() -> None:

@@ -54,7 +54,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         4,
         "core/compensation.py",
-        "    return all(backward(draft, child, keys, _own(draft, child, keys, cause)) for child in place.backwards)",
+        "    for child in place.backwards:\n"
+        "        clean = _BACKWARD[type(child)](draft, child, keys, _own(draft, child, keys, cause))\n"
+        "        if not clean:\n            return False\n    return True",
         "    return all([backward(draft, child, keys, _own(draft, child, keys, cause)) for child in place.backwards])",
         "test_rule_04_settle_first",
     ),

@@ -18,11 +18,12 @@ from amends.ports import Clock
 SAGA_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~+=-]{0,199}")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_VERSION: Final = 7 << 76
-_VARIANT: Final = 2 << 62
+_VERSION: Final = 7 << 12
+_VARIANT: Final = bytes(2 << 6 | byte >> 2 for byte in range(256))
+"""For each byte another whose first two bits say the variant, and whose others are of the byte's chance."""
 _DRAWN_AT_ONCE: Final = 512
-_drawn: Final[list[int]] = []
-"""64 bits for each of the next ids, of all makers: taking one out is safe in threads."""
+_drawn: Final[list[str]] = []
+"""The second halves of the next ids, of all makers: taking one out is safe in threads."""
 os.register_at_fork(after_in_child=_drawn.clear)
 
 
@@ -41,17 +42,25 @@ class SagaIds:
         if ticks <= self._last:
             ticks = self._last + 1
         self._last = ticks
-        digits = f"{ticks >> 12 << 80 | _VERSION | (ticks & 4095) << 64 | _VARIANT | _chance() >> 2:032x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        time = (ticks >> 12 << 16 | _VERSION | ticks & 4095).to_bytes(8).hex("-", 2)
+        return f"{time.replace('-', '', 1)}-{_chance()}"
 
 
-def _chance() -> int:
-    """Return 64 bits that nobody can foresee."""
+def _chance() -> str:
+    """Return the second half of an id, which nobody can foresee."""
     while True:
         try:
             return _drawn.pop()
         except IndexError:
-            _drawn.extend(memoryview(os.urandom(8 * _DRAWN_AT_ONCE)).cast("Q"))
+            _drawn.extend(_draw(_DRAWN_AT_ONCE))
+
+
+def _draw(count: int) -> list[str]:
+    """Return as many second halves, each the variant and 62 bits of chance."""
+    first = bytearray(os.urandom(2 * count))
+    first[::2] = first[::2].translate(_VARIANT)
+    rest = os.urandom(6 * count)
+    return list(map("-".join, zip(first.hex("-", 2).split("-"), rest.hex("-", 6).split("-"), strict=True)))
 
 
 def checked(saga_id: str) -> str:

@@ -34,11 +34,11 @@ def turned(draft: Draft, cause: Cause) -> None:
     What has no word of its own, such as a function that raised, looks like a cancel where the end has none either, and
     not as if it still waited.
     """
-    statuses = draft.plan.saga.statuses
+    statuses, refused = draft.plan.saga.statuses, _refused(draft, cause)
     own = statuses.cancelled if cause.code in (CANCELLED, DEADLINE) else None
     last = statuses.cancelled if statuses.compensated is None else None
-    change(draft, _refused(draft, cause) or own or statuses.compensating or last)
-    if _refused(draft, cause) or own:
+    change(draft, refused or own or statuses.compensating or last)
+    if refused or own:
         change(draft, statuses.compensating)
 
 

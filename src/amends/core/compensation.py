@@ -83,7 +83,11 @@ def _undo_only(draft: Draft, place: UndoPlace, keys: str, cause: Cause) -> bool:
 
 
 def _sequence(draft: Draft, place: SequencePlace, keys: str, cause: Cause) -> bool:
-    return all(backward(draft, child, keys, _own(draft, child, keys, cause)) for child in place.backwards)
+    for child in place.backwards:
+        clean = _BACKWARD[type(child)](draft, child, keys, _own(draft, child, keys, cause))
+        if not clean:
+            return False
+    return True
 
 
 def _own(draft: Draft, place: Place, keys: str, cause: Cause) -> Cause:

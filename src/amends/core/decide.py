@@ -43,7 +43,7 @@ def walked(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Decis
     Raises:
         Rejected: the rules forbid it; nothing changes.
     """
-    draft = Draft(plan=plan, state=state, now=now)
+    draft = Draft(plan=plan, state=state.fork(), now=now)
     if not state.position and type(trigger) is not t.Start:
         raise Rejected("not-started", f"there is no saga {state.saga_id!r}")
     _TRIGGERS[type(trigger)](draft, trigger)

@@ -28,24 +28,22 @@ LONGEST_WAIT: Final = timedelta(days=1)
 """The most that a participant's wish not to be called again is honoured."""
 
 
-class Draft:
+class Draft(msgspec.Struct, kw_only=True, eq=False):
     """The working copy of one decision."""
 
-    __slots__ = ("events", "failed_at", "failure", "holding", "now", "plan", "sends", "state")
-
-    def __init__(self, *, plan: Plan, state: State, now: datetime) -> None:
-        """Fork `state`; `now` is the instant of this decision."""
-        self.plan = plan
-        self.state = state.fork()
-        self.now = now
-        self.events: list[e.AnyEvent] = []
-        self.sends: list[SendCommand] = []
-        """The commands that this decision ordered."""
-        self.failure = NO_CAUSE
-        self.failed_at = ""
-        """The node that a person may act on when the failure cannot turn anything round."""
-        self.holding = False
-        """While true, nothing new begins: failures are looked for first."""
+    plan: Plan
+    state: State
+    """A fork of its own."""
+    now: datetime
+    """The instant of this decision."""
+    events: "list[e.AnyEvent]" = []
+    sends: list[SendCommand] = []
+    """The commands that this decision ordered."""
+    failure: Cause = NO_CAUSE
+    failed_at: str = ""
+    """The node that a person may act on when the failure cannot turn anything round."""
+    holding: bool = False
+    """While true, nothing new begins: failures are looked for first."""
 
     def emit(self, event: "e.AnyEvent") -> None:
         """Add a fact and see its consequences in the state; its position is counted when all is decided."""
