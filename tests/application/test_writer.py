@@ -180,3 +180,33 @@ async def test_a_writer_that_is_fenced_as_it_wakes_goes_on() -> None:
     assert verdicts[1] is True
     await writer.stop()
     assert not failures
+
+
+class Refusing(Gate):
+    """Its second batch is refused before anything is waited for."""
+
+    async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
+        if "sent 8" in self.told:
+            raise StoreFenced("others have taken over")
+        return await super().append(batch)
+
+
+async def test_what_is_committed_is_told_although_the_next_batch_is_refused_at_once() -> None:
+    store = Refusing(elsewhere=True)
+    await written(store, 2 * SMALLEST_HALF)
+    assert await store.sent.get() == SMALLEST_HALF
+    store.committed.release()
+    await until(lambda: store.told.count("told") == SMALLEST_HALF)
+
+
+async def test_the_next_batch_is_on_its_way_in_the_turn_in_which_the_last_is_known_to_be_durable() -> None:
+    store = Gate(elsewhere=True)
+    writer = await written(store, 2 * SMALLEST_HALF)
+    await store.sent.get()
+    before = asyncio.all_tasks()
+    store.committed.release()
+    assert await store.sent.get() == SMALLEST_HALF
+    assert store.told[-1] == "told", "who was stored is told in the same turn"
+    assert asyncio.all_tasks() == before, "no task is made for it"
+    store.committed.release()
+    await writer.stop()

@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Final, TypeAlias
 
 from amends.application.availability import Availability
+from amends.application.begun import Begun
 from amends.application.patience import longer
 from amends.ports import Append, EventStore, StoreError, StoreFenced, StoreFull, StoreUnavailable
 
@@ -170,12 +171,11 @@ class Writer:
 
     async def _tried_beside(self, batch: list[Append]) -> Sequence[Verdict]:
         """Have a batch on its way first; what follows from the one before is decided while it is being committed."""
-        task = asyncio.create_task(self._tried(batch))
-        await asyncio.sleep(0)
+        storing = Begun(self._tried(batch))
         committed, self._committed = self._committed, None
         if committed is not None:
             self._tell(*committed)
-        return await task
+        return await storing
 
     async def _despite(self, error: Exception, batch: list[Append]) -> Sequence[Verdict]:
         """Have a batch stored that met with `error`, as far as and as soon as that can be."""

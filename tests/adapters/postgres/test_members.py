@@ -261,3 +261,11 @@ async def test_what_lost_or_was_fenced_leaves_its_row_in_the_inbox(two: Two) -> 
         await two.one.append([type(late)(an_append(A, 2).transition, late.index, Handled(number, b"{}"))])
     assert await ask(two.address, "SELECT count(*) FROM inbox") == 1
     assert await ask(two.address, "SELECT count(*) FROM inbox_answer") == 0
+
+
+async def test_a_member_that_renews_does_not_drag_its_former_versions_along(two: Two) -> None:
+    """Every batch would walk over them. A place on a page is used again once the version there was cleared away."""
+    for _ in range(40):
+        await two.one.membership().renew()
+    place = await ask(two.address, "SELECT (ctid::text::point)[1] FROM member WHERE name = 'one'")
+    assert float(place) <= 25

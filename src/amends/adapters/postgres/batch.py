@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
+import msgspec
+
 from amends.adapters.postgres import statements
 from amends.adapters.postgres.numbers import Found
 from amends.ports.event_store import Append, KeepIndex, SetIndex, StreamKey
@@ -25,6 +27,8 @@ makes more of them than there are rows, and the server refuses the batch; a key 
 """
 
 Place: TypeAlias = tuple[StreamKey, int]
+
+_as_json = msgspec.json.Encoder().encode
 
 
 class Prepared(NamedTuple):
@@ -75,18 +79,12 @@ def without_losers(batch: Sequence[Append], order: Order, taken: Collection[Plac
     return kept
 
 
-def _numbers(values: Sequence[int]) -> str:
+def _array(values: Sequence[int | None]) -> str:
     """Return an array of numbers or truths as text: the driver looks at each member of a list four times.
 
-    Python writes a list nearly as the server reads an array, and in one call.
+    But for its braces the text is JSON, which is written in one call.
     """
-    return f"{{{str(values)[1:-1]}}}"
-
-
-def _instants(instants: Iterable[datetime | None]) -> str:
-    return ",".join(
-        ["NULL" if instant is None else str((instant - EPOCH) // MICROSECOND) for instant in instants]
-    ).join("{}")
+    return f"{{{_as_json(values).decode()[1:-1]}}}"
 
 
 def _keys(keys: Iterable[StreamKey]) -> tuple[str, str]:
@@ -113,10 +111,10 @@ def prepare(appends: Sequence[Append], found: Found, *, is_unusual: bool = False
     """
     stored = [append.transition for append in appends]
     transitions = (
-        _numbers(found.numbers),
-        _numbers([each.position for each in stored]),
-        _numbers([each.events for each in stored]),
-        _numbers([(each.recorded_at - EPOCH) // MICROSECOND for each in stored]),
+        _array(found.numbers),
+        _array([each.position for each in stored]),
+        _array([each.events for each in stored]),
+        _array([(each.recorded_at - EPOCH) // MICROSECOND for each in stored]),
         _bodies([each.body for each in stored]),
     )
     begun = found.begun
@@ -132,7 +130,7 @@ def prepare(appends: Sequence[Append], found: Found, *, is_unusual: bool = False
     is_usual = not handled and not is_unusual
     if is_usual and not begun and not kept:
         return Prepared(statements.APPEND_ENDED, (*_keys(ended), *transitions), resting)
-    streams = _numbers([*begun.values()]), *_keys(begun)
+    streams = _array([*begun.values()]), *_keys(begun)
     if is_usual and not ended and begun.keys() == kept.keys():
         rows = _index([kept[key] for key in begun])
         return Prepared(statements.APPEND_BEGUN, (*streams, *rows, *transitions), resting)
@@ -141,7 +139,7 @@ def prepare(appends: Sequence[Append], found: Found, *, is_unusual: bool = False
         *_keys(kept),
         *_index(kept.values()),
         *_keys(ended),
-        _numbers([row.number for row in handled]),
+        _array([row.number for row in handled]),
         _bodies([row.answer for row in handled]),
         *transitions,
     )
@@ -150,4 +148,5 @@ def prepare(appends: Sequence[Append], found: Found, *, is_unusual: bool = False
 
 def _index(rows: Collection[SetIndex]) -> tuple[str, str]:
     """Return when instances are to be looked at, and whether a command of theirs may be unanswered."""
-    return _instants([row.wake_at for row in rows]), _numbers([row.outstanding for row in rows])
+    looks = [None if row.wake_at is None else (row.wake_at - EPOCH) // MICROSECOND for row in rows]
+    return _array(looks), _array([row.outstanding for row in rows])
