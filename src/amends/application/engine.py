@@ -407,7 +407,7 @@ class Engine:
         instance = self._live.get((command.namespace, command.saga_id))
         if instance is not None:
             instance.in_flight.discard((command.command_id, command.attempt))
-            if isinstance(answer, Accepted):
+            if type(answer) is not Succeeded and isinstance(answer, Accepted):  # the latter is slow to say no
                 self._live.leave(instance)
                 return
         elif isinstance(answer, Accepted) or self._stopped is not None:

@@ -67,7 +67,7 @@ class Entrance:
         """
         self._check_running()
         is_held = self._shards.holds(key)
-        if is_held and not self._room.is_open and key not in self._live:
+        if is_held and not self._room.is_open() and key not in self._live:
             await self._room.enter(patient=ask.number is not None)
             self._check_running()
             is_held = self._shards.holds(key)

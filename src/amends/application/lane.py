@@ -89,6 +89,7 @@ class Lane:
         self._width = width
         self._most_posted = most_posted
         self._ways = ways
+        self._deliver = ways.deliver
         self._queue = LaneQueue()
         self._blocked: dict[Kind, Obstacle] = {}
         """What is in the way of those that are queued, or was when the first of them came."""
@@ -279,9 +280,9 @@ class Lane:
             while (call := self._next()) is not None:
                 command = call.command
                 self._workers[task] = call
-                if self._queue.length:
+                if self._queue.length and not self._checking:
                     self._check_later()
-                if self._queue.length < self._width and self.backlog.size:
+                if self.backlog.size and self._queue.length < self._width:
                     self._ways.news()
                 try:
                     answer = await self._transport.send(command)
@@ -306,7 +307,7 @@ class Lane:
             self._breaker.answered(call.permit)
         else:
             self._settle(call.permit, call.command, answer)
-        self._ways.deliver(call.command, answer)
+        self._deliver(call.command, answer)
 
     def _raised(self, command: SendCommand, error: BaseException) -> Failed:
         """Return what a transport that raises comes to."""

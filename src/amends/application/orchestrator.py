@@ -6,8 +6,9 @@ It does not: choose adapters (`amends.bootstrap`), or serve a network (`amends.d
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
@@ -53,9 +54,10 @@ def namespace_checked(namespace: str) -> str:
 class SystemClock:
     """The machine's clock."""
 
-    def now(self) -> datetime:
+    def __init__(self) -> None:
+        # It is asked for every trigger: so the question is built in, without a frame of its own.
+        self.now: Callable[[], datetime] = partial(datetime.now, UTC)
         """Return the current instant in UTC."""
-        return datetime.now(UTC)
 
 
 class Begun(NamedTuple):
@@ -421,11 +423,10 @@ class Orchestrator:
         if saga_id is not None:
             return StreamKey(self._namespace, checked(saga_id))
         # One that is decided here, where there is any: then nobody else need be asked.
-        for _ in range(MOST_TRIES):
-            key = StreamKey(self._namespace, self._ids.make())
-            if self._engine.shards.holds(key):
-                return key
-        return StreamKey(self._namespace, self._ids.make())
+        key, tries = StreamKey(self._namespace, self._ids.make()), 1
+        while not self._engine.shards.holds(key) and tries < MOST_TRIES:
+            key, tries = StreamKey(self._namespace, self._ids.make()), tries + 1
+        return key
 
     def _encode(self, value: object) -> bytes:
         try:

@@ -38,15 +38,13 @@ class Room:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._promised = 0
 
-    @property
     def _has_room(self) -> bool:
         beyond = len(self._live) + self._promised - self._most_live
         return beyond < 0 or beyond < min(len(self._resting), self._most_waiting)
 
-    @property
     def is_open(self) -> bool:
         """Tell whether who comes now need not wait."""
-        return not self._waiting and self._has_room
+        return not self._waiting and self._has_room()
 
     @property
     def waiting(self) -> int:
@@ -59,7 +57,7 @@ class Room:
         Raises:
             Overloaded: too many wait already.
         """
-        if self.is_open:
+        if self.is_open():
             return
         kept_waiting = len(self._waiting) + len(self._resting)
         if not patient and kept_waiting >= self._most_waiting:
@@ -84,7 +82,7 @@ class Room:
 
     def let_in(self) -> None:
         """Promise what is free to those who wait."""
-        while self._waiting and self._has_room:
+        while self._waiting and self._has_room():
             self._promise()
 
     def let_all_in(self) -> None:

@@ -12,7 +12,7 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -25,7 +25,7 @@ A plain function is accepted and called inline: it must not block."""
 _MOST_ARGUMENTS = 2
 
 
-class Route(NamedTuple):
+class Route(msgspec.Struct, frozen=True):
     """A command name's way to its handler."""
 
     decode: Callable[[bytes], object]

@@ -46,14 +46,13 @@ class LocalTransport:
         found = self._routes.get(command.name)
         if found is None:
             return _no_handler(command.name, self._routes)
-        decode, call, takes_command, awaits = found
         try:
-            payload = decode(command.payload)
+            payload = found.decode(command.payload)
         except Exception as error:  # noqa: BLE001 - msgspec's, pydantic's, or one of the type's own
             return Failed(_reason(f"the payload does not fit {command.name}", error), "configuration")
         try:
-            reply: Any = call(payload, command) if takes_command else call(payload)
-            if awaits or hasattr(reply, "__await__"):
+            reply: Any = found.call(payload, command) if found.takes_command else found.call(payload)
+            if found.awaits or hasattr(reply, "__await__"):
                 reply = await reply
         except Refuse as no:
             return Refused(no.code, no.reason)

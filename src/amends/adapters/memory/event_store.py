@@ -15,6 +15,7 @@ from amends.ports.event_store import (
     Append,
     DefinitionNote,
     IndexChange,
+    KeepIndex,
     Logged,
     OpenInstance,
     RemoveIndex,
@@ -50,7 +51,6 @@ class MemoryEventStore:
         losers: set[StreamKey] = set()
         # Among equal positions the first of the batch wins: sorting is stable.
         for number in sorted(range(len(batch)), key=places.__getitem__):
-            transition = batch[number].transition
             key, position = places[number]
             stream = self._streams.get(key)
             if key in losers or (position > 1 if stream is None else position in stream):
@@ -58,9 +58,11 @@ class MemoryEventStore:
                 continue
             if stream is None:
                 stream = self._streams[key] = {}
-            stream[position] = transition
-            self._log.append(transition)
-            self._change_index(key, batch[number].index)
+            append = batch[number]
+            stream[position] = append.transition
+            self._log.append(append.transition)
+            if type(append.index) is not KeepIndex:
+                self._change_index(key, append.index)
             verdicts[number] = True
         return verdicts
 
@@ -208,5 +210,6 @@ class MemoryRelayCheckpoint:
 
 
 def _check_possible(batch: Sequence[Append]) -> None:
-    if any(append.transition.position < 1 or append.transition.events < 1 for append in batch):
-        raise ValueError("A transition has a position and events of at least 1.")
+    for append in batch:
+        if append.transition.position < 1 or append.transition.events < 1:
+            raise ValueError("A transition has a position and events of at least 1.")
