@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Final, TypeAlias
 
 from amends.application.availability import Availability
-from amends.application.begun import Begun
+from amends.application.eager import Eager
 from amends.application.patience import longer
 from amends.ports import Append, EventStore, StoreError, StoreFenced, StoreFull, StoreUnavailable
 
@@ -171,7 +171,7 @@ class Writer:
 
     async def _tried_beside(self, batch: list[Append]) -> Sequence[Verdict]:
         """Have a batch on its way first; what follows from the one before is decided while it is being committed."""
-        storing = Begun(self._tried(batch))
+        storing = Eager(self._tried(batch))
         committed, self._committed = self._committed, None
         if committed is not None:
             self._tell(*committed)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from amends.application.begun import Begun
+from amends.application.eager import Eager
 
 
 class Work:
@@ -25,7 +25,7 @@ class Work:
 
 async def test_its_first_step_is_taken_before_anybody_awaits_it() -> None:
     work = Work()
-    begun = Begun(work.run())
+    begun = Eager(work.run())
     assert work.told == ["begun"]
     work.first.set_result("one")
     asyncio.get_running_loop().call_soon(work.second.set_result, "two")
@@ -37,28 +37,28 @@ async def test_it_goes_on_in_the_task_that_awaits_it() -> None:
         await asyncio.sleep(0)
         return asyncio.current_task()
 
-    assert await Begun(whose()) is asyncio.current_task()
+    assert await Eager(whose()) is asyncio.current_task()
 
 
 async def test_what_need_not_wait_is_over_at_once_and_its_result_is_kept() -> None:
     async def at_once() -> str:
         return "done"
 
-    assert await Begun(at_once()) == "done"
+    assert await Eager(at_once()) == "done"
 
 
 async def test_an_error_of_the_first_step_is_raised_where_it_is_awaited() -> None:
     async def fails() -> None:
         raise ValueError("at once")
 
-    begun = Begun(fails())
+    begun = Eager(fails())
     with pytest.raises(ValueError, match="at once"):
         await begun
 
 
 async def test_an_error_of_a_later_step_is_raised_where_it_is_awaited() -> None:
     work = Work()
-    begun = Begun(work.run())
+    begun = Eager(work.run())
     work.first.set_exception(ValueError("later"))
     with pytest.raises(ValueError, match="later"):
         await begun
@@ -75,7 +75,7 @@ async def test_it_is_cancelled_with_who_awaits_it_and_may_still_clear_up() -> No
             cleared.set()
 
     async def waits() -> None:
-        await Begun(careful())
+        await Eager(careful())
 
     task = asyncio.create_task(waits())
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Work that has begun before anybody waits for it: a coroutine of which the first step was taken at once.
+"""Work that begins before anybody waits for it: a coroutine whose first step is taken at once, as an eager task does.
 
 Rules: it goes on in the task that awaits it, and only there. So it costs neither a task nor a turn of the loop, and it
 is cancelled with that task. What its first step comes to, a result or an error, is what awaiting it comes to.
@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class Begun(Generic[T]):
+class Eager(Generic[T]):
     """Await it once."""
 
     __slots__ = ("_awaited", "_end", "_steps")
