@@ -64,6 +64,19 @@ async def test_that_of_an_instance_that_has_ended_is_forgotten(tmp_path: Path) -
         assert searches(ran) == 3
 
 
+async def test_that_of_an_instance_that_only_waits_is_forgotten(tmp_path: Path) -> None:
+    rests = SetIndex(wake_at=None, outstanding=False)
+    async with opened(lambda: made(tmp_path / "amends.db")) as store:
+        assert isinstance(store, SqliteEventStore)
+        ran = statements_of(store)
+        await store.append([an_append(A, index=rests), an_append(B, index=OPEN)])
+        await store.append([an_append(C, index=rests)])
+        await store.append([an_append(B, 2)])
+        assert searches(ran) == 0
+        await store.append([an_append(key, 3 if key is B else 2) for key in (A, B, C)])
+        assert searches(ran) == 2
+
+
 async def test_more_than_it_keeps_in_mind_are_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

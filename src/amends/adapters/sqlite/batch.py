@@ -17,6 +17,7 @@ from amends.adapters.sqlite.numbering import StreamNumbers
 from amends.ports.event_store import (
     Append,
     DefinitionNote,
+    IndexChange,
     KeepIndex,
     RemoveIndex,
     SetIndex,
@@ -51,7 +52,7 @@ def append_all(
     rows = [_row(append.transition, numbers) for append in appends]
     _insert(connection, statements.APPEND_TRANSITION, statements.APPEND_TEN_TRANSITIONS, rows)
     for key in _change_index(connection, appends):
-        numbers.end(key)
+        numbers.rest(key)
     return [True] * len(appends)
 
 
@@ -74,7 +75,8 @@ def append_one(connection: sqlite3.Connection, append: Append, numbers: StreamNu
         connection.execute(statements.SET_OPEN_INSTANCE, _index_row(transition.key, index))
     elif isinstance(index, RemoveIndex):
         connection.execute(statements.REMOVE_OPEN_INSTANCE, transition.key)
-        numbers.end(transition.key)
+    if _rests(index):
+        numbers.rest(transition.key)
 
 
 def append_guarded(connection: sqlite3.Connection, appends: Sequence[Append]) -> list[bool]:
@@ -151,7 +153,7 @@ def _guarded_row(transition: Transition) -> GuardedRow:
 
 
 def _change_index(connection: sqlite3.Connection, appends: Sequence[Append]) -> Sequence[StreamKey]:
-    """Write the changes of index rows; return whose were removed."""
+    """Write the changes of index rows; return which instances rest from now on."""
     # Of several changes to one row only the last can be seen. Exact types: a `no` of isinstance is dear.
     changes = {
         append.transition.key: append.index for append in appends if type(append.index) is not KeepIndex
@@ -160,7 +162,12 @@ def _change_index(connection: sqlite3.Connection, appends: Sequence[Append]) -> 
         _insert(connection, statements.SET_OPEN_INSTANCE, statements.SET_TEN_OPEN_INSTANCES, kept)
     if ended := [key for key, change in changes.items() if type(change) is RemoveIndex]:
         connection.executemany(statements.REMOVE_OPEN_INSTANCE, ended)
-    return ended
+    return [key for key, change in changes.items() if _rests(change)]
+
+
+def _rests(change: IndexChange) -> bool:
+    """Tell whether an instance has ended, or waits with no command out."""
+    return type(change) is RemoveIndex or (type(change) is SetIndex and not change.outstanding)
 
 
 def _index_row(key: StreamKey, change: SetIndex) -> IndexRow:

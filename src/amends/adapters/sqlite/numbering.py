@@ -3,7 +3,7 @@
 Rules
 - They are right because one process holds the file, and all is forgotten when streams come or go otherwise than by an
   append, or when a transaction did not end as usual.
-- At most `MOST` are known; that of an instance that has ended is forgotten at once.
+- Those of instances that rest are forgotten: memory does not grow with those that only wait. At most `MOST` are known.
 They are not: written here.
 """
 
@@ -40,8 +40,8 @@ class StreamNumbers:
         self._last = last + 1
         return self._learn(key, self._last)
 
-    def end(self, key: StreamKey) -> None:
-        """Forget the number of an instance that has ended."""
+    def rest(self, key: StreamKey) -> None:
+        """Forget the number of an instance of which nothing more is to come soon."""
         self._known.pop(key, None)
 
     def forget(self) -> None:
