@@ -104,6 +104,10 @@ class Arrivals:
         """Read records with `read`, after `unpack`; one for an instance that is not there waits for `waits`."""
         self._unpack = unpack
         self._orchestrator = orchestrator
+        self._entrance = orchestrator.engine.entrance
+        self._namespace = orchestrator.namespace
+        self._is_simple = unpack is None and orchestrator.tracer is None
+        """Whether a reply that is for an instance here needs nothing else."""
         self._read = read
         self._parked = parked
         self._parking = Parking(parked)
@@ -154,7 +158,7 @@ class Arrivals:
         else:
             with ListenerSpan(tracer, record) as span:
                 outcome, saga_id = await self._taken(record)
-                span.came_to(outcome, StreamKey(self._orchestrator.namespace, saga_id) if saga_id else None)
+                span.came_to(outcome, StreamKey(self._namespace, saga_id) if saga_id else None)
         self._outcomes[record.topic, outcome] += 1
         return outcome
 
@@ -163,16 +167,16 @@ class Arrivals:
 
         False: it is not that simple, use `take`. `told` hears None when nothing became of it: use `take` as well.
         """
-        if self._unpack is not None or self._orchestrator.tracer is not None:
+        if not self._is_simple:
             return False
         try:
             content = self._read(record)
         except Exception:  # noqa: BLE001  `take` parks it
             return False
-        if type(content) is not ReplyCame or content.reply.namespace != self._orchestrator.namespace:
+        if type(content) is not ReplyCame or content.reply.namespace != self._namespace:
             return False
         heard = partial(self._heard, record.topic, told)
-        return record_soon(self._orchestrator.engine.entrance, content.reply, heard)
+        return record_soon(self._entrance, content.reply, heard)
 
     def _heard(self, topic: str, told: Callable[[Outcome | None], None], verdict: Verdict | None) -> None:
         if verdict is None or verdict == "unknown":
@@ -209,7 +213,7 @@ class Arrivals:
             case Unreadable(code, reason, saga_id):
                 raise _Nobody(code, reason, saga_id=saga_id)
             case ReplyCame(reply):
-                if reply.namespace != self._orchestrator.namespace:
+                if reply.namespace != self._namespace:
                     raise _Nobody("namespace", f"this service does not serve {reply.namespace[:100]!r}")
                 return await self._answer(content, reply.saga_id)
             case EventCame():
@@ -218,7 +222,7 @@ class Arrivals:
                 return await self._start(content)
 
     async def _answer(self, content: ReplyCame | EventCame, saga_id: str) -> Outcome:
-        entrance, namespace = self._orchestrator.engine.entrance, self._orchestrator.namespace
+        entrance, namespace = self._entrance, self._namespace
         try:
             if isinstance(content, ReplyCame):
                 verdict = await record_reply(entrance, content.reply)
@@ -271,7 +275,7 @@ class Arrivals:
         return Parked(
             id=parked_id(record),
             record=record,
-            namespace=self._orchestrator.namespace,
+            namespace=self._namespace,
             saga_id=nobody.saga_id,
             code=nobody.code,
             reason=str(nobody),
@@ -303,7 +307,7 @@ class Arrivals:
             return
         for followed in piece:
             key = followed.transition.key
-            began = followed.transition.position == 1 and key.namespace == self._orchestrator.namespace
+            began = followed.transition.position == 1 and key.namespace == self._namespace
             if began and key.saga_id in self._waiting:
                 await self._bring_waiting(key.saga_id)
 
@@ -401,7 +405,7 @@ class Arrivals:
 
     async def _all_waiting(self) -> AsyncIterator[Parked]:
         after = 0
-        namespace = self._orchestrator.namespace
+        namespace = self._namespace
         while page := await self._parked.find(
             states=("waiting",), namespace=namespace, after=after, limit=PAGE
         ):

@@ -104,17 +104,9 @@ class Instance:
         self.index_wake_at: datetime | None = None
         self.index_outstanding = False
 
-    @property
-    def idle(self) -> bool:
-        """Tell whether it can leave memory: nothing waits for it and nothing of it is on its way."""
-        return not (self.busy or self.queue or self.in_flight or self.ended)
-
-    @property
-    def rests(self) -> bool:
-        """Tell whether all that it does is wait for a participant, and somebody waits with it for the end."""
-        return bool(
-            self.ended and not (self.busy or self.queue or self.in_flight) and self.state.is_outstanding
-        )
+    def is_at_work(self) -> bool:
+        """Tell whether something waits for it, or something of it is on its way."""
+        return bool(self.busy or self.queue or self.in_flight)
 
     def waiters(self) -> "list[Waiter]":
         """Return all who wait for something of it."""

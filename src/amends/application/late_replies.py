@@ -126,7 +126,7 @@ def _verdict(entrance: Entrance, before: State, after: State, reply: Reply) -> V
     if is_do and not (step.answered or isinstance(entrance.plan(after).locate(reply.step)[0], StepPlace)):
         # What only rolls back has no do.
         return "unknown"
-    if _contradicts(step, reply.answer, is_do=is_do):
+    if is_do and _contradicts(step, reply.answer):
         return "contradicted"
     return "duplicate" if step == was else "recorded"
 
@@ -153,8 +153,8 @@ def _participant(place: Place) -> str:
             return ""
 
 
-def _contradicts(step: object, answer: Answer, *, is_do: bool) -> bool:
+def _contradicts(step: StepState, answer: Answer) -> bool:
     """Tell whether the first definite answer to a do says otherwise."""
-    if not isinstance(step, StepState) or not is_do or isinstance(answer, Failed):
+    if not step.answered or isinstance(answer, Failed):
         return False
-    return bool(step.answered) and isinstance(answer, Refused) != (step.answered == "refused")
+    return isinstance(answer, Refused) != (step.answered == "refused")

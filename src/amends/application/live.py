@@ -56,10 +56,12 @@ class Live:
 
     def leave(self, instance: Instance) -> None:
         """Let an instance that only waits leave memory, and let somebody in who waits for room."""
-        if instance.idle and self._instances.get(instance.key) is instance:
+        if instance.is_at_work():
+            return
+        if not instance.ended and self._instances.get(instance.key) is instance:
             del self._instances[instance.key]
             self.resting.discard(instance.key)
-        elif instance.rests:
+        elif instance.ended and instance.state.is_outstanding:
             self.resting.add(instance.key)
         else:
             return

@@ -164,9 +164,13 @@ class State(msgspec.Struct, kw_only=True, gc=False):
     @property
     def is_outstanding(self) -> bool:
         """Tell whether any command is `outstanding`."""
-        return not (self.paused or self.final == "abandoned") and any(
-            isinstance(node, StepState) and node.phase in IN_FLIGHT for node in self.nodes.values()
-        )
+        if self.paused or self.final == "abandoned":
+            return False
+        # What began last is most likely on its way: a generator would cost more than it walks over.
+        for node in reversed(self.nodes.values()):  # noqa: SIM110
+            if type(node) is StepState and node.phase in IN_FLIGHT:
+                return True
+        return False
 
     def command(self, path: str, step: StepState) -> SendCommand:
         """Return the outstanding command of `step` as an effect."""
