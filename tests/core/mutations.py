@@ -26,8 +26,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         1,
         "core/state.py",
-        'if self.paused or self.final == "abandoned":',
-        'if self.final == "abandoned":',
+        'if self.paused or self.final == "abandoned":\n            return []',
+        'if self.final == "abandoned":\n            return []',
         "test_rule_01_nothing_is_sent_while_paused",
     ),
     Mutation(
