@@ -1,4 +1,4 @@
-"""What has begun: its first step is taken at once, the others by who awaits it."""
+"""Eager work: its first step is taken at once, the others by who awaits it."""
 
 import asyncio
 
