@@ -92,13 +92,6 @@ class Remote(PostgresEventStore):
 
     asked = 0
 
-    async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
-        Remote.asked += 1
-        try:
-            return await super().append(batch)
-        finally:
-            Remote.asked -= 1
-
     async def _write(self, write: Callable[[StoreWriter], Awaitable[T]]) -> T:
         Remote.asked += 1
         try:

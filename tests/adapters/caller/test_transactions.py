@@ -211,25 +211,28 @@ async def test_a_start_that_waits_in_the_inbox_is_waited_for(business: Business,
         assert [view.status for view in await asyncio.gather(*waiting)] == ["completed", "completed"]
 
 
-async def test_who_waits_in_an_orchestrator_that_closes_is_told(business: Business, long_poll: None) -> None:
+@asynccontextmanager
+async def one_waiting(business: Business) -> AsyncGenerator[tuple[Orchestrator, "asyncio.Task[Any]"]]:
+    """An orchestrator, and who waits in it for a start that stays in the inbox."""
     async with orchestrating(business) as amends:
         await commit(business, on_psycopg, "behind")
         await amends.wait("behind")
         await commit_quietly(business, "o-1")
         waiting = asyncio.create_task(amends.wait("o-1"))
         await business.ask_later()
+        yield amends, waiting
+
+
+async def test_who_waits_in_an_orchestrator_that_closes_is_told(business: Business, long_poll: None) -> None:
+    async with one_waiting(business) as (_amends, waiting):
+        assert not waiting.done()
     with pytest.raises(NotRunning):
         await asyncio.wait_for(waiting, PATIENCE)
 
 
 async def test_who_looked_when_it_closed_is_told_as_well(business: Business, long_poll: None) -> None:
     """The store is closed between two looks: what it says then is no outage to wait for."""
-    async with orchestrating(business) as amends:
-        await commit(business, on_psycopg, "behind")
-        await amends.wait("behind")
-        await commit_quietly(business, "o-1")
-        waiting = asyncio.create_task(amends.wait("o-1"))
-        await business.ask_later()
+    async with one_waiting(business) as (amends, waiting):
         await amends.store.close()
         while amends.engine.availability.reason is None:
             await business.ask_later()

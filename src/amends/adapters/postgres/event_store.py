@@ -123,13 +123,11 @@ class PostgresEventStore:
         return _Opened(writer, readers, others, membership, inbox, caller, LogOrder(), asyncio.Lock())
 
     async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
-        opened = self._must_be_open()
+        # What is asked for now is written with the token of now, whatever it waits for.
+        token = self._must_be_open().writer.token
         if not batch:
             return []
-        # What is asked for now is written with the token of now, whatever it waits for.
-        token = opened.writer.token
-        async with opened.turn:
-            verdicts = await opened.writer.append(batch, token)
+        verdicts = await self._write(lambda writer: writer.append(batch, token))
         if [append for append in batch if append.handled is not None]:
             self._must_be_open().caller.answers()
         return verdicts
