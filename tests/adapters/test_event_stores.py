@@ -28,6 +28,7 @@ STORES: dict[str, Callable[[Path], StoreFactory]] = {
     "memory": memory,
     "sqlite": lambda folder: lambda: SqliteEventStore(folder / "amends.db"),
     "postgres": storage.stores,
+    "postgres-prepared": storage.preparing_stores,
     "sqlite-threaded": lambda folder: lambda: SqliteEventStore(folder / "amends.db", inline_limit=0),
 }
 PERSISTENT = tuple(name for name in STORES if name != "memory")

@@ -210,3 +210,112 @@ async def test_the_next_batch_is_on_its_way_in_the_turn_in_which_the_last_is_kno
     assert asyncio.all_tasks() == before, "no task is made for it"
     store.committed.release()
     await writer.stop()
+
+
+class Known(list[Append]):
+    """A batch that was prepared."""
+
+
+class Preparing(Gate):
+    """A store that prepares batches, and says what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(elsewhere=True)
+
+    def prepared(self, batch: Sequence[Append]) -> Sequence[Append]:
+        self.told.append(f"prepared {len(batch)}")
+        return Known(batch)
+
+    async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
+        if isinstance(batch, Known):
+            self.told.append("as prepared")
+        return await super().append(batch)
+
+
+async def writing(store: Gate, count: int, *, in_halves: bool = True) -> Writer:
+    """Have so many on their way."""
+    await store.open()
+    writer = Writer(store, on_stop=lambda error: store.told.append(str(error)))
+    writer.in_halves = in_halves
+    writer.start()
+    more(writer, count)
+    while await store.sent.get() != count:
+        pass
+    store.told.clear()
+    return writer
+
+
+def more(writer: Writer, count: int, first: int = 0) -> None:
+    for number in range(first, first + count):
+        writer.append(transition(f"saga-{first}-{number}"), lambda _verdict: None)
+
+
+async def finished(writer: Writer, store: Gate) -> None:
+    for _ in range(10):
+        store.committed.release()
+    await writer.stop()
+
+
+async def test_as_soon_as_as_many_wait_as_are_on_their_way_the_next_batch_is_prepared() -> None:
+    store = Preparing()
+    writer = await writing(store, 8)
+    more(writer, 7)
+    assert store.told == []
+    more(writer, 1)
+    assert store.told == ["prepared 8"]
+    store.committed.release()
+    assert await store.sent.get() == 8
+    assert store.told == ["prepared 8", "as prepared", "sent 8"]
+    await finished(writer, store)
+
+
+async def test_one_that_comes_late_goes_with_the_batch_after_the_one_that_is_prepared() -> None:
+    store = Preparing()
+    writer = await writing(store, 8)
+    more(writer, 9)
+    store.committed.release()
+    assert await store.sent.get() == 8
+    assert store.told == ["prepared 8", "as prepared", "sent 8"]
+    store.committed.release()
+    assert await store.sent.get() == 1
+    await finished(writer, store)
+
+
+async def test_where_many_more_wait_by_then_what_is_prepared_is_let_go() -> None:
+    store = Preparing()
+    writer = await writing(store, 8)
+    more(writer, 40)
+    store.committed.release()
+    assert await store.sent.get() == 24
+    assert store.told == ["prepared 8", "sent 24"]
+    await finished(writer, store)
+
+
+async def test_what_is_prepared_goes_with_a_fence() -> None:
+    store = Preparing()
+    writer = await writing(store, 8)
+    more(writer, 8)
+    writer.fence(StoreFenced("others have taken over"))
+    more(writer, 2)
+    store.committed.release()
+    assert await store.sent.get() == 2
+    assert store.told == ["prepared 8", "sent 2"]
+    await finished(writer, store)
+
+
+async def test_few_are_not_prepared() -> None:
+    store = Preparing()
+    writer = await writing(store, SMALLEST_HALF - 1)
+    more(writer, SMALLEST_HALF - 1)
+    assert store.told == []
+    await finished(writer, store)
+
+
+async def test_a_whole_batch_is_not_prepared() -> None:
+    store = Preparing()
+    writer = await writing(store, 8, in_halves=False)
+    more(writer, 8)
+    store.committed.release()
+    assert await store.sent.get() == 8
+    assert store.told == ["sent 8"]
+    await finished(writer, store)

@@ -2,7 +2,8 @@
 
 Rules: one transaction in flight; the next batch is what arrived meanwhile, so there is no timer and no artificial
 delay. Where a commit happens in another process, a batch is at most half of what is runnable, and the next is sent
-before the callers of the last are told: Python decides one half while the server commits the other (double buffering).
+before the callers of the last are told: Python decides one half while the server commits the other (double buffering),
+and has the store prepare it, as far as the store can, as soon as it is complete.
 That pays where those who are told come with their next append at once. Where they send a message and its answer takes
 its time, halves would only be divided again and again, into many small commits and messages: there a batch is whole.
 What follows at once from a batch is written in the next turn of the loop, without waking anybody; only where others are
@@ -23,7 +24,15 @@ from typing import Final, TypeAlias
 from amends.application.availability import Availability
 from amends.application.eager import Eager
 from amends.application.patience import longer
-from amends.ports import Append, EventStore, StoreError, StoreFenced, StoreFull, StoreUnavailable
+from amends.ports import (
+    Append,
+    EventStore,
+    PreparesBatches,
+    StoreError,
+    StoreFenced,
+    StoreFull,
+    StoreUnavailable,
+)
 
 log = logging.getLogger("amends.writer")
 
@@ -62,6 +71,11 @@ class Writer:
         self._overlaps = store.commits_elsewhere
         self.in_halves = store.commits_elsewhere
         """Whether a batch is half of what is runnable."""
+        self._prepare = store.prepared if isinstance(store, PreparesBatches) else None
+        self._on_its_way = 0
+        """How many are being committed, where it pays to prepare as many meanwhile; else 0."""
+        self._next: Sequence[Append] = ()
+        """The first of those pending, as a batch that is prepared."""
         self._pending: list[tuple[Append, Done]] = []
         self._committed: tuple[list[tuple[Append, Done]], Sequence[Verdict]] | None = None
         """The batch that is durable and whose callers are not told yet."""
@@ -83,6 +97,9 @@ class Writer:
     def append(self, append: Append, done: Done) -> None:
         """Have `append` stored with the next batch; `done` is told the verdict once it is durable."""
         self._pending.append((append, done))
+        if len(self._pending) == self._on_its_way and self._prepare is not None:
+            # As many as are on their way: half of what is runnable, and all of the other half unless there is more now.
+            self._next = self._prepare([append for append, _done in self._pending])
         if self._wake is not None:
             self._wake.set_result(None)
             self._wake = None
@@ -90,7 +107,7 @@ class Writer:
     def fence(self, error: StoreFenced) -> None:
         """Report what waits as not stored; what is on its way is not tried again."""
         self._fence = error
-        pending, self._pending = self._pending, []
+        pending, self._pending, self._next = self._pending, [], ()
         _report(pending, [error] * len(pending))
 
     async def stop(self) -> None:
@@ -115,13 +132,14 @@ class Writer:
             self._on_stop(error)
 
     async def _write_batch(self) -> None:
-        batch = self._take()
+        batch, appends = self._take()
         self._fence = None
-        appends = [append for append, _done in batch]
+        self._on_its_way = len(batch) if self.in_halves and len(batch) >= SMALLEST_HALF else 0
         try:
             verdicts = await (self._tried_beside(appends) if self._committed else self._tried(appends))
         except TROUBLE as error:
             verdicts = await self._despite(error, appends)
+        self._on_its_way = 0
         self.commits += 1
         self.appended += len(batch)
         if self._overlaps and self._pending:
@@ -129,14 +147,22 @@ class Writer:
         else:
             self._tell(batch, verdicts)
 
-    def _take(self) -> "list[tuple[Append, Done]]":
-        """Take the next batch: all that is pending, or half of what is runnable where that pays."""
+    def _take(self) -> "tuple[list[tuple[Append, Done]], Sequence[Append]]":
+        """Take the next batch: all that is pending, or half of what is runnable where that pays.
+
+        What was prepared is taken unless more than an eighth would be left behind.
+        """
         pending, most = self._pending, self._largest_batch
         if self.in_halves:
             runnable = len(pending) + (len(self._committed[0]) if self._committed else 0)
             most = min(most, max((runnable + 1) // 2, SMALLEST_HALF))
+        appends, self._next = self._next, ()
+        if 7 * most <= 8 * len(appends):
+            most = len(appends)
+        else:
+            appends = [append for append, _done in pending[:most]]
         self._pending = pending[most:]
-        return pending[:most]
+        return pending[:most], appends
 
     def _tell(self, batch: Sequence[tuple[Append, Done]], verdicts: Sequence[Verdict]) -> None:
         """Tell those whose batch is durable."""
@@ -157,7 +183,7 @@ class Writer:
             await self._wake
         return bool(self._pending)
 
-    async def _tried(self, batch: list[Append]) -> Sequence[Verdict]:
+    async def _tried(self, batch: Sequence[Append]) -> Sequence[Verdict]:
         """Have a batch stored: once, and as if nothing could be amiss."""
         availability = self._availability
         availability.asked("writer")
@@ -169,7 +195,7 @@ class Writer:
             availability.answered("writer")
         return verdicts
 
-    async def _tried_beside(self, batch: list[Append]) -> Sequence[Verdict]:
+    async def _tried_beside(self, batch: Sequence[Append]) -> Sequence[Verdict]:
         """Have a batch on its way first; what follows from the one before is decided while it is being committed."""
         storing = Eager(self._tried(batch))
         committed, self._committed = self._committed, None
@@ -177,7 +203,7 @@ class Writer:
             self._tell(*committed)
         return await storing
 
-    async def _despite(self, error: Exception, batch: list[Append]) -> Sequence[Verdict]:
+    async def _despite(self, error: Exception, batch: Sequence[Append]) -> Sequence[Verdict]:
         """Have a batch stored that met with `error`, as far as and as soon as that can be."""
         pause = 0.0
         while True:
@@ -201,7 +227,7 @@ class Writer:
             except TROUBLE as again:
                 error = again
 
-    async def _each_alone(self, batch: list[Append]) -> Sequence[Verdict]:
+    async def _each_alone(self, batch: Sequence[Append]) -> Sequence[Verdict]:
         """One of them cannot be kept; which one, only trying each alone can tell."""
         verdicts: list[Verdict] = []
         for append in batch:

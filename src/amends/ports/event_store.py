@@ -158,6 +158,18 @@ class ReadsBeginnings(Protocol):
         ...
 
 
+@runtime_checkable
+class PreparesBatches(Protocol):
+    """What a store has besides when a part of storing a batch can be done while another one is being committed."""
+
+    def prepared(self, batch: Sequence[Append]) -> Sequence[Append]:
+        """Return the same batch, for `append`, with that done; as it is, where it cannot be done beforehand.
+
+        Nothing is asked, written or waited for, and nothing is lost when the batch is not appended after all.
+        """
+        ...
+
+
 class EventStore(Protocol):
     """Durable streams. Each method may raise `StoreUnavailable`; `append` also `StoreFull`."""
 

@@ -18,6 +18,7 @@ from amends.ports import (
 )
 from amends.testing.event_store_suite import NOON, A, B, C, an_append, opened, transitions_of
 from tests.adapters.postgres.lines import CuttableLine, ask, session
+from tests.adapters.postgres.storage import Preparing
 
 END_ALL = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'amends %' AND "
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -31,14 +32,16 @@ async def line(network_address: Address) -> AsyncIterator[CuttableLine]:
     await line.close()
 
 
-@pytest.fixture
-async def store(line: CuttableLine) -> AsyncIterator[EventStore]:
-    async with opened_at(await line.open()) as store:
+@pytest.fixture(params=[PostgresEventStore, Preparing], ids=["", "prepared"])
+async def store(line: CuttableLine, request: pytest.FixtureRequest) -> AsyncIterator[EventStore]:
+    async with opened_at(await line.open(), request.param) as store:
         yield store
 
 
-def opened_at(address: Address) -> AbstractAsyncContextManager[EventStore]:
-    return opened(lambda: PostgresEventStore(address, connect_timeout=timedelta(seconds=20)))
+def opened_at(
+    address: Address, kind: type[PostgresEventStore] = PostgresEventStore
+) -> AbstractAsyncContextManager[EventStore]:
+    return opened(lambda: kind(address, connect_timeout=timedelta(seconds=20)))
 
 
 async def end_sessions(address: Address) -> int:

@@ -122,6 +122,9 @@ class PostgresEventStore:
         inbox = PostgresInbox(others, readers, caller=caller, token=lambda: writer.token)
         return _Opened(writer, readers, others, membership, inbox, caller, LogOrder(), asyncio.Lock())
 
+    def prepared(self, batch: Sequence[Append]) -> Sequence[Append]:
+        return batch if self._opened is None else self._opened.writer.prepared(batch)
+
     async def append(self, batch: Sequence[Append]) -> Sequence[bool]:
         # What is asked for now is written with the token of now, whatever it waits for.
         token = self._must_be_open().writer.token

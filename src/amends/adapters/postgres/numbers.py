@@ -40,22 +40,41 @@ class StreamNumbers:
         self._known: dict[StreamKey, int] = {}
         self._next = 0
         self._end = 0
+        self.forgotten = 0
+        """How often streams may have gone: what was found before may not be true any more."""
 
     @property
     def known(self) -> Mapping[StreamKey, int]:
         """The numbers of streams that exist."""
         return self._known
 
-    async def find(self, appends: Sequence[Append]) -> Found:
-        """Find the numbers of the streams of `appends`, which are in order; make new ones for those that begin."""
+    def at_hand(self, appends: Sequence[Append]) -> Found | None:
+        """Find what `find` does without asking the server; None where it must be asked."""
         known = self._known
         try:
             return Found([known[append.transition.key] for append in appends], {})
         except KeyError:
-            missing: dict[StreamKey, int] = {}
-            for append in appends:
-                if (key := append.transition.key) not in known:
-                    missing.setdefault(key, append.transition.position)
+            begun: dict[StreamKey, int] = {}
+        for append in appends:
+            key = append.transition.key
+            if key not in known and key not in begun:
+                if append.transition.position > 1:
+                    return None
+                begun[key] = self._next + len(begun)
+        if self._next + len(begun) > self._end:
+            return None
+        self._next += len(begun)
+        keys = [append.transition.key for append in appends]
+        return Found([begun.get(key) or known[key] for key in keys], begun)
+
+    async def find(self, appends: Sequence[Append]) -> Found:
+        """Find the numbers of the streams of `appends`, which are in order; make new ones for those that begin."""
+        if (found := self.at_hand(appends)) is not None:
+            return found
+        known, missing = self._known, dict[StreamKey, int]()
+        for append in appends:
+            if (key := append.transition.key) not in known:
+                missing.setdefault(key, append.transition.position)
         if elsewhere := [key for key, position in missing.items() if position > 1]:
             await self.look_up(elsewhere)
         new = [key for key, position in missing.items() if position <= 1]
@@ -85,6 +104,7 @@ class StreamNumbers:
 
     def forget(self, keys: Iterable[StreamKey]) -> None:
         """Take notice that streams may be there no more."""
+        self.forgotten += 1
         for key in keys:
             self._known.pop(key, None)
 

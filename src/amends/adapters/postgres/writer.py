@@ -30,6 +30,7 @@ from amends.adapters.postgres.faults import (
 )
 from amends.adapters.postgres.held_session import HeldSession, Identity
 from amends.adapters.postgres.numbers import StreamNumbers
+from amends.adapters.postgres.prepared_batch import PreparedBatch, Ready, prepared
 from amends.adapters.postgres.reading import as_transition
 from amends.ports.event_store import Append, DefinitionNote, SetIndex, StreamKey, Transition
 from amends.ports.retention import StoredStream, StreamEnd
@@ -109,6 +110,10 @@ class StoreWriter:
         except DRIVER_ERRORS:
             pass
         await session.close()
+
+    def prepared(self, batch: Sequence[Append]) -> Sequence[Append]:
+        """Prepare a batch, as far as the session that writes is there; see the port."""
+        return batch if self._numbers is None else prepared(batch, self._numbers)
 
     async def append(self, batch: Sequence[Append], token: int) -> list[bool]:
         """Store a batch with a member's token; see the port."""
@@ -221,7 +226,7 @@ class StoreWriter:
         await session.link.fetch(statements.NOTIFY, channel_of(self._address), ["leases"])
 
     async def _append(self, session: HeldSession, target: _Target, batch: Sequence[Append]) -> list[bool]:
-        order = ordered(batch)
+        order = batch.order if isinstance(batch, PreparedBatch) else ordered(batch)
         verdicts = [False] * len(batch)
         taken: set[Place] = set()
         if self._stored:
@@ -257,7 +262,9 @@ class StoreWriter:
             kept = without_losers(batch, order, taken)
             appends = [batch[number] for number in kept]
             try:
-                if appends:
+                if isinstance(batch, PreparedBatch) and not taken and batch.holds_for(target.numbers):
+                    await self._give(session, target, batch.ready)
+                elif appends:
                     await self._write(session, target, appends, is_unusual=fruitless > 0)
                 return kept
             except _FollowsNothing as lost:
@@ -279,10 +286,14 @@ class StoreWriter:
         found = await target.numbers.find(appends)
         if found.orphans:
             raise _FollowsNothing([*map(place_of, found.orphans)])
-        prepared = prepare(appends, found, is_unusual=is_unusual)
-        self._unsettled = appends
+        ready = Ready(appends, found, prepare(appends, found, is_unusual=is_unusual))
+        await self._give(session, target, ready)
+
+    async def _give(self, session: HeldSession, target: _Target, ready: Ready) -> None:
+        statement, arguments, resting = ready.prepared
+        self._unsettled = ready.appends
         try:
-            may_write = await session.insert(prepared.statement, (target.token, *prepared.arguments))
+            may_write = await session.insert(statement, (target.token, *arguments))
         except Exception as fault:
             if not is_lost(fault):
                 self._unsettled = ()
@@ -290,7 +301,7 @@ class StoreWriter:
         self._unsettled = ()
         if not may_write:
             raise fenced(self._address)
-        target.numbers.committed(found.begun, prepared.resting)
+        target.numbers.committed(ready.found.begun, resting)
 
 
 async def _standing(
