@@ -1,6 +1,6 @@
 """What the HTTP transport costs beside a bare aiohttp session that makes the same calls.
 
-    python benchmarks/http_transport.py [--rounds 7] [--calls 4000] [--concurrency 50] [--profile]
+    python -m bench.http_transport [--rounds 7] [--calls 4000] [--concurrency 50] [--profile]
 
 Rules: one run, one server process on loopback, the two alternate, and the median of each is compared: the ratio counts,
 the figures only explain it. The bare session posts the same bytes with the same headers and reads the reply's body.

@@ -1,6 +1,6 @@
 """What the SQLite event store costs, beside what bare SQLite can do on the same disk in the same run.
 
-    python benchmarks/sqlite_store.py [FOLDER]
+    python -m bench.sqlite_store [FOLDER]
 
 Happy sagas of four transitions (about 1.45 kB of JSON; the index row is set by the first and removed by the last) are
 appended in batches of 1, 50 and 500 of different sagas, with commits on the event loop and in a thread, and with saga

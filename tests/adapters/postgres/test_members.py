@@ -19,6 +19,7 @@ from amends.ports import (
     shard_of,
 )
 from amends.ports.event_store import Handled
+from amends.ports.shared_store import News
 from amends.testing.event_store_suite import NOON, A, B, an_append, transitions_of
 from tests.adapters.postgres.lines import ask, session, tell
 
@@ -246,6 +247,21 @@ async def test_a_row_of_the_inbox_is_put_once_and_leaves_with_what_followed(two:
     await two.other.inbox().park([(second, "nobody knows it")])
     assert list(await two.other.inbox().waiting(shard, in_hand=(), limit=10)) == []
     assert await ask(two.address, "SELECT parked FROM inbox") == "nobody knows it"
+
+
+async def test_who_waits_for_an_answer_is_called_when_what_followed_is_stored(two: Two) -> None:
+    heard: asyncio.Queue[News] = asyncio.Queue()
+    two.one.listen(lambda news, _shards: heard.put_nowait(news))
+    await two.one.membership().renew()
+    inbox = two.one.inbox()
+    (number,) = await inbox.numbers(1)
+    await inbox.put([InboxRow(number, A, "start", b"{}", is_awaited=True)])
+    begins = an_append(A, index=OPEN)
+    await two.other.append([type(begins)(begins.transition, OPEN, Handled(number, b"true"))])
+    async with asyncio.timeout(20):
+        while await heard.get() != "answers":
+            pass
+    assert list(await inbox.answers([number])) == [Handled(number, b"true")]
 
 
 async def test_what_lost_or_was_fenced_leaves_its_row_in_the_inbox(two: Two) -> None:
