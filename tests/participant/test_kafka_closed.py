@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import aiokafka.errors  # type: ignore[import-untyped]
 import pytest
 
 from amends.adapters.kafka import Address
@@ -16,12 +17,17 @@ from amends.participant.kafka import KafkaParticipant
 from tests.adapters.kafka import administration
 from tests.adapters.kafka.administration import Rule
 from tests.adapters.kafka.shared_broker import broker
+from tests.adapters.kafka.told import said
 from tests.crash.cluster.services import pause
 from tests.participant.counter import HANDLERS, command, effects, prepare
 from tests.participant.kafka_line import line
 
 ROOM = 20_000
 """Bytes that the topic takes in one record."""
+
+
+WATCHED = 50
+"""Looks at what is not allowed, a tenth of a second apart."""
 
 
 class Long:
@@ -76,12 +82,80 @@ async def test_what_it_may_not_read_is_waited_for(
             Rule("topic", wire.commands, "read") if resource == "topic" else Rule("group", wire.name, "read")
         )
         await administration.forbid(address, rule)
-        async with asyncio.timeout(60):
-            while "is read anew" not in caplog.text and not task.done():
-                await pause(0.05)
+        await told(caplog, f"reading {wire.commands} waits", task)
+        # It is tried again and again meanwhile.
+        for _ in range(WATCHED):
+            await pause(0.1)
         assert not task.done(), "it goes on"
         await administration.allow(address, rule)
         record = await wire.ask(replace(command("do"), command_id="another", step="another"))
         assert dict(record.headers)["ce_amendsoutcome"] == b"succeeded"
+        await told(caplog, f"reading {wire.commands} goes on", task)
         assert await database.run(lambda connection: effects(connection, "do")) == 2
+    assert said(caplog, by="amends", more_than=1) == {}
+    database.close()
+
+
+async def test_that_replies_may_not_be_written_is_told_once_for_all_that_wait(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(path=tmp_path / "counter.db", prepare=prepare)
+    address = Address((broker().address,))
+    async with line() as wire, running(wire.name, database) as task:
+        await wire.ask(command("do"))
+        rule = Rule("topic", wire.replies, "write")
+        await administration.forbid(address, rule)
+        asked = [
+            replace(command("do"), command_id=f"c-{number}", saga_id=f"s-{number}") for number in range(3)
+        ]
+        answers = asyncio.gather(*map(wire.ask, asked))
+        await told(caplog, f"writing to {wire.replies} waits", task)
+        for _ in range(WATCHED):
+            await pause(0.1)
+        await administration.allow(address, rule)
+        await answers
+        await told(caplog, f"writing to {wire.replies} goes on", task)
+    assert said(caplog, by="amends", more_than=1) == {}
+    database.close()
+
+
+async def told(caplog: pytest.LogCaptureFixture, text: str, task: "asyncio.Task[None]") -> None:
+    """Wait until the participant's log says it."""
+    async with asyncio.timeout(60):
+        while text not in caplog.text and not task.done():
+            await pause(0.05)
+
+
+class Flapping:
+    """A consumer that finds nothing, and then fails."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        Flapping.made += 1
+        self._is_first = True
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    async def getmany(self, **_: object) -> dict[object, object]:
+        if self._is_first:
+            self._is_first = False
+            return {}
+        raise aiokafka.errors.KafkaError("the group moves")
+
+
+async def test_a_reading_that_fails_again_and_again_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KafkaParticipant, "_consumer", lambda _self: Flapping())
+    database = Database(path=tmp_path / "counter.db", prepare=prepare)
+    async with running("flapping", database):
+        async with asyncio.timeout(60):
+            while Flapping.made < 5:
+                await pause(0.05)
+    assert list(said(caplog, by="amends").values()) == [1]
     database.close()

@@ -32,6 +32,7 @@ import aiokafka.errors  # type: ignore[import-untyped]  # pyright: ignore[report
 
 from amends.driver.driver_log import told_once
 from amends.driver.starting import start
+from amends.driver.trouble import LONGEST_PAUSE, SharedTrouble, Trouble, longer
 from amends.participant.barrier import LATER, CommandIdReused, answer_of
 from amends.participant.execution import CommandDatabase, DatabaseAway
 from amends.participant.handlers import Handler, PayloadUnfit
@@ -56,7 +57,8 @@ MOST_AT_ONCE: Final = 200
 """Records that are read before their offsets are committed."""
 LOOK_AROUND: Final = 200
 """Milliseconds after which a reader that finds nothing looks whether it shall stop."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+WELL: Final = 2 * LONGEST_PAUSE
+"""Seconds after which a reader that found nothing is believed to be well again."""
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -115,6 +117,9 @@ class KafkaParticipant(Generic[S, R]):
         self._park = park
         self._options = {"bootstrap_servers": list(servers), **(options or {})}
         self._stopping = asyncio.Event()
+        self._starting = Trouble(f"starting participant {name}")
+        self._reading = Trouble(f"reading {self._topic}")
+        self._writing: dict[str, SharedTrouble] = {}
 
     def stop(self) -> None:
         """Let `run` finish what it has begun, and return."""
@@ -123,16 +128,14 @@ class KafkaParticipant(Generic[S, R]):
     async def run(self) -> None:
         """Execute commands until `stop`; cancelling loses nothing either."""
         producer = await self._started(self._producer)
-        pause = FIRST_PAUSE
+        pause = 0.0
         try:
             while producer is not None and not self._stopping.is_set():
-                began = asyncio.get_running_loop().time()
                 try:
                     await self._serve(producer)
                 except (OSError, _errors.KafkaError) as error:
-                    _log.warning("%s cannot be read now and is read anew: %r", self._topic, error)
-                    was_well = asyncio.get_running_loop().time() - began > 2 * LONGEST_PAUSE
-                    pause = FIRST_PAUSE if was_well else min(pause * 2, LONGEST_PAUSE)
+                    pause = longer(pause if self._reading.text else 0.0)
+                    self._reading.begins(repr(error))
                     await self._pause(pause)
         finally:
             await _ended(producer)
@@ -140,9 +143,12 @@ class KafkaParticipant(Generic[S, R]):
     async def _serve(self, producer: Any) -> None:
         """Execute commands until `stop`, or until reading fails; what was not committed is read again."""
         consumer = await self._started(self._consumer)
+        began = asyncio.get_running_loop().time()
         try:
             while consumer is not None and not self._stopping.is_set():
-                await self._serve_some(consumer, producer)
+                is_well = await self._serve_some(consumer, producer)
+                if is_well or asyncio.get_running_loop().time() - began > WELL:
+                    self._reading.ends()
         finally:
             await _ended(consumer)
 
@@ -162,20 +168,17 @@ class KafkaParticipant(Generic[S, R]):
 
     async def _started(self, make: Callable[[], Any]) -> Any:
         """A client that has found its broker, however long that takes; none when it shall stop before."""
-        pause, told = FIRST_PAUSE, ""
+        pause = 0.0
         while not self._stopping.is_set():
             client = make()
             try:
                 await start(client)
             except (OSError, _errors.KafkaError) as error:
-                text = repr(error)
-                _log.log(logging.DEBUG if text == told else logging.WARNING, "waiting for Kafka: %s", error)
-                told = text
+                self._starting.begins(repr(error))
+                pause = longer(pause)
                 await self._pause(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
             else:
-                if told:
-                    _log.warning("Kafka is there, what waited goes on")
+                self._starting.ends()
                 return client
         return None
 
@@ -184,10 +187,11 @@ class KafkaParticipant(Generic[S, R]):
         await asyncio.wait({waiting}, timeout=seconds)
         waiting.cancel()
 
-    async def _serve_some(self, consumer: Any, producer: Any) -> None:
+    async def _serve_some(self, consumer: Any, producer: Any) -> bool:
+        """Execute what is there; tell whether there was something."""
         found = await consumer.getmany(timeout_ms=LOOK_AROUND, max_records=MOST_AT_ONCE)
         if not found:
-            return
+            return False
         by_saga: defaultdict[tuple[str, int, bytes | None], list[Any]] = defaultdict(list)
         for partition, records in found.items():
             for record in records:
@@ -202,6 +206,7 @@ class KafkaParticipant(Generic[S, R]):
             _log.info(
                 "%s: partitions went to another process before their offsets were committed", self._topic
             )
+        return True
 
     async def _serve_in_order(self, records: Sequence[Any], producer: Any) -> None:
         for record in records:
@@ -272,27 +277,41 @@ class KafkaParticipant(Generic[S, R]):
         return None if answer == LATER else answered(envelope, answer, source=self._source)
 
     async def _write(self, producer: Any, reply: Reply) -> None:
-        """Write the reply, however long that takes: what it says is done already."""
-        pause, is_cut = FIRST_PAUSE, False
-        while True:
+        """Write the reply: what it says is done already."""
+        try:
+            await self._written(producer, reply)
+        except _TOO_LARGE:
             try:
-                with told_once():
-                    await producer.send_and_wait(
-                        reply.topic, reply.value, key=reply.key, headers=reply.headers
-                    )
+                await self._written(producer, too_large(reply))
             except _TOO_LARGE as error:
-                if is_cut:
-                    _log.error(
-                        "%s takes no reply at all, not even that one is too large: %s", reply.topic, error
-                    )
+                _log.error("%s takes no reply at all, not even that one is too large: %s", reply.topic, error)
+
+    async def _written(self, producer: Any, reply: Reply) -> None:
+        """Write a record, however long that takes, unless it is too large."""
+        pause, trouble = 0.0, None
+        try:
+            while True:
+                try:
+                    with told_once():
+                        await producer.send_and_wait(
+                            reply.topic, reply.value, key=reply.key, headers=reply.headers
+                        )
+                except _TOO_LARGE:
+                    raise
+                except (OSError, _errors.KafkaError) as error:
+                    if trouble is None:
+                        trouble = self._trouble_of(reply.topic)
+                        trouble.waits(repr(error))
+                    pause = longer(pause)
+                    await asyncio.sleep(pause)
+                else:
                     return
-                reply, is_cut = too_large(reply), True
-            except (OSError, _errors.KafkaError) as error:
-                _log.warning("a reply to %s waits: %s", reply.topic, error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
-            else:
-                return
+        finally:
+            if trouble is not None:
+                trouble.goes_on()
+
+    def _trouble_of(self, topic: str) -> SharedTrouble:
+        return self._writing.setdefault(topic, SharedTrouble(f"writing to {topic}"))
 
 
 async def _ended(client: Any) -> None:

@@ -161,7 +161,7 @@ async def test_that_records_of_a_partition_wait_is_told_once(caplog: pytest.LogC
 
 
 def told_of(topic: str, caplog: pytest.LogCaptureFixture) -> list[str]:
-    told = (each.getMessage() for each in caplog.records if each.name.startswith("amends.adapters.kafka"))
+    told = (each.getMessage() for each in caplog.records if each.name == "amends.driver.trouble")
     return [each for each in told if f"{topic}[0]" in each]
 
 

@@ -9,7 +9,7 @@ import pytest
 from amends.adapters.kafka import KafkaSender
 from amends.adapters.kafka.driver import Partition
 from amends.adapters.kafka.leaders import Found
-from amends.adapters.kafka.trouble import FIRST_PAUSE, LONGEST_PAUSE, longer
+from amends.driver.trouble import FIRST_PAUSE, LONGEST_PAUSE, longer
 from tests.adapters.kafka.scripted_broker import (
     AWAY,
     FORBIDDEN,

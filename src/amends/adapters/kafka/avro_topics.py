@@ -14,7 +14,6 @@ from typing import Final
 
 from amends.adapters.kafka.contract import JSON, is_own
 from amends.adapters.kafka.fields import Bad, begins_with, headers_of
-from amends.adapters.kafka.trouble import Trouble, longer
 from amends.avro import (
     AvroCodec,
     BadAvro,
@@ -25,6 +24,7 @@ from amends.avro import (
     SchemaRegistry,
     UnknownSchema,
 )
+from amends.driver.trouble import Trouble, longer
 from amends.ports.intake import CannotReadYet, Record, Unreadable
 from amends.wire.excerpt import excerpt
 from amends.wire.topics import Registry

@@ -18,7 +18,8 @@ from amends.adapters.kafka.outlet import KafkaOutlet
 from amends.adapters.kafka.replies import read_reply
 from amends.adapters.kafka.sender import KafkaSender
 from amends.adapters.kafka.transport import KafkaTransport
-from amends.adapters.kafka.trouble import longer, told
+from amends.adapters.kafka.trouble import told
+from amends.driver.trouble import longer
 from amends.ports.intake import Content, Foreign, Read, Record, Take, TakeSoon, Unpack
 from amends.ports.transport import Transport
 from amends.wire.topics import TopicBindings

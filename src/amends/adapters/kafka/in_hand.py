@@ -17,7 +17,8 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from amends.adapters.kafka import driver
-from amends.adapters.kafka.trouble import Trouble, longer, told
+from amends.adapters.kafka.trouble import told
+from amends.driver.trouble import Trouble, longer
 from amends.ports.intake import Outcome, Record, Take, TakeSoon
 
 MOST = 1_000

@@ -22,8 +22,9 @@ from typing import Final
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.in_hand import InHand, Offsets
-from amends.adapters.kafka.trouble import Trouble, longer, told
+from amends.adapters.kafka.trouble import told
 from amends.driver.starting import start
+from amends.driver.trouble import Trouble, longer
 from amends.ports.intake import Take, TakeSoon
 
 BATCH = 500

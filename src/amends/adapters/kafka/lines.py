@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from amends.adapters.kafka import driver
 from amends.adapters.kafka.leaders import Found, Proof
-from amends.adapters.kafka.trouble import Trouble
+from amends.driver.trouble import Trouble
 
 _log = logging.getLogger(__name__)
 

@@ -22,7 +22,8 @@ from typing import Any, TypeAlias
 
 from amends.adapters.kafka import driver, leaders
 from amends.adapters.kafka.lines import Line, Pending, TooLarge, Topic, tell
-from amends.adapters.kafka.trouble import Trouble, longer, told
+from amends.adapters.kafka.trouble import told
+from amends.driver.trouble import Trouble, longer
 
 CLOSED = "the connection to Kafka is closed"
 LONG = 0.01

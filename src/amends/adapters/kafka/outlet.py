@@ -19,7 +19,8 @@ from amends.adapters.kafka import driver
 from amends.adapters.kafka.contract import JSON, Headers
 from amends.adapters.kafka.lines import TooLarge
 from amends.adapters.kafka.sender import KafkaSender
-from amends.adapters.kafka.trouble import Trouble, longer, told
+from amends.adapters.kafka.trouble import told
+from amends.driver.trouble import Trouble, longer
 from amends.ports.relay import Leaving
 
 TRANSITION_TYPE: Final = "amends.transition"
