@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import pytest
 
 from amends.avro import AvroCodec, SchemaRegistry, replies_schema
 from amends.participant import Database
@@ -14,6 +15,7 @@ from amends.participant.kafka import KafkaParticipant
 from amends.participant.kafka_avro import AvroValues
 from tests.adapters.kafka.shared_broker import broker
 from tests.adapters.kafka.shared_registry import registry_url
+from tests.adapters.kafka.told import said
 from tests.application.engine_world import until
 from tests.avro.odd_registry import odd_registry
 from tests.participant.counter import HANDLERS, command, prepare
@@ -112,6 +114,23 @@ async def test_a_registry_that_is_away_is_waited_for(tmp_path: Path) -> None:
         newest = await at.codec.encode(at.wire.replies, b'{"count":1}')
         odd.subject(f"{at.wire.replies}-value", int.from_bytes(newest[1:5], "big"), replies_schema_of(COUNT))
         assert await answering == ("succeeded", {"count": 1})
+
+
+async def test_that_the_registry_is_away_is_told_once_for_all_that_wait(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with odd_registry() as odd:
+        values, numbers = AvroValues(AvroCodec(SchemaRegistry(odd.url))), (7, 8)
+        for number in numbers:
+            odd.says(f"/schemas/ids/{number}", "not now", 503)
+        reading = asyncio.gather(*(values.read(b"\0" + n.to_bytes(4, "big") + b"\2") for n in numbers))
+        await until(lambda: sum(odd.asked[f"/schemas/ids/{number}"] for number in numbers) >= 3)
+        for number in numbers:
+            odd.schema(number, COMMAND)
+        assert await reading == [b'{"by":1}'] * 2
+        await values.close()
+    assert said(caplog, by="amends", more_than=1) == {}
+    assert len(said(caplog, by="amends")) == 2, "that it is away, and that it is back"
 
 
 def replies_schema_of(shape: Any) -> Any:

@@ -6,21 +6,17 @@
 Rules:
 - A command is read by the schema that it names, a reply written by the newest of `TOPIC-value`. The topic of replies
   has one schema for all that comes there: `amends.avro.replies_schema` makes it.
-- A registry that is away is waited for, and so is a subject that is not there.
+- A registry that is away is waited for, and so is a subject that is not there; the registry's own log says so, once.
 
 Does not do: register schemas.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 from amends.avro import AvroCodec, BadAvro, BadSchema, Misfit, RegistryAway, UnknownSchema
+from amends.driver.trouble import longer
 from amends.participant.kafka_message import Unexecutable, Unwritable
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
-
-_log = logging.getLogger(__name__)
 
 
 class AvroValues:
@@ -54,12 +50,11 @@ class AvroValues:
 
 
 async def _answered(ask: Callable[[], Awaitable[bytes]]) -> bytes:
-    pause = FIRST_PAUSE
+    """Ask until there is an answer; the registry says in the log that it is waited for."""
+    pause = 0.0
     while True:
         try:
             return await ask()
-        except RegistryAway as away:
-            if pause == FIRST_PAUSE:
-                _log.warning("waiting for the schema registry: %s", away)
+        except RegistryAway:
+            pause = longer(pause)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
