@@ -8,6 +8,7 @@ LANE = "application/lane.py"
 RESILIENCE = "test_resilience.py::"
 PURE = "test_breakers.py::"
 DOUBTS = "test_doubts.py::"
+POSTED = "test_posted.py::"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
@@ -80,6 +81,42 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                self._settle(call.permit, command, SILENT)\n",
         "",
         RESILIENCE + "test_a_probe_that_hangs_is_given_up_and_it_is_open_again[memory]",
+    ),
+    Mutation(
+        "a newcomer overtakes what is queued",
+        LANE,
+        "            not (self._queue.length or self.backlog.size",
+        "            not (self.backlog.size",
+        POSTED
+        + "test_what_nothing_keeps_is_handed_over_at_once_and_a_newcomer_goes_behind_what_is_queued[memory]",
+    ),
+    Mutation(
+        "an open breaker lets through what is posted",
+        LANE,
+        "            and self._breaker.is_closed\n            and len",
+        "            and len",
+        POSTED + "test_an_open_breaker_keeps_what_is_posted[memory]",
+    ),
+    Mutation(
+        "a rate limit does not count what is posted",
+        LANE,
+        "            not (self._queue.length or self.backlog.size or self._blocked or self.gate.is_limited)",
+        "            not (self._queue.length or self.backlog.size or self._blocked)",
+        POSTED + "test_a_rate_limit_keeps_what_is_posted[memory]",
+    ),
+    Mutation(
+        "retries that are posted have no budget",
+        LANE,
+        "            and command.attempt == 1\n",
+        "",
+        POSTED + "test_the_budget_keeps_retries_that_are_posted[memory]",
+    ),
+    Mutation(
+        "more are posted than the binding says",
+        LANE,
+        "            and len(self._posted) < self._most_posted\n",
+        "",
+        POSTED + "test_no_more_are_on_their_way_than_the_binding_says_and_they_go_together[memory]",
     ),
     Mutation(
         "probes go together",

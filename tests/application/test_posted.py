@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from amends import Failed, Succeeded
-from amends.application.gate import Protection
+from amends.application.breakers import BreakerPolicy
+from amends.application.gate import Budget, Protection
 from amends.core.effect import SendCommand
 from amends.core.outcome import Accepted, Answer
 from amends.ports import EventStore
@@ -19,6 +21,7 @@ from tests.application.shop import Order, Shop
 from tests.application.test_lanes import BANK_ONLY, HURRIED
 
 PAID = Succeeded(b'{"payment":"p-1"}')
+ACCEPTED = Accepted()
 
 
 class Post:
@@ -69,6 +72,66 @@ async def test_no_more_are_on_their_way_than_the_binding_says_and_they_go_togeth
         post.answer(PAID)
         assert {view.status for view in await asyncio.gather(*runs)} == {"completed"}
         assert lane.in_flight == 0
+
+
+async def test_what_nothing_keeps_is_handed_over_at_once_and_a_newcomer_goes_behind_what_is_queued(
+    store: EventStore,
+) -> None:
+    post = Post()
+    async with orchestrator(
+        store, sagas=[BANK_ONLY], participants={"bank": post}, protections={"bank": Protection(width=1)}
+    ) as amends:
+        lane = amends.engine.dispatcher.lanes["bank"]
+        for number in (1, 2):
+            await amends.start(BANK_ONLY, Order(), saga_id=f"o-{number}")
+        await until(lambda: lane.queued == 1)
+        newcomer = replace(post.seen[0], saga_id="o-3", command_id="o-3")
+        post.answer(PAID)
+        assert lane.send(newcomer)
+        for answer in (PAID, ACCEPTED):
+            await turns(1)
+            post.answer(answer)
+        assert [command.saga_id for command in post.seen] == ["o-1", "o-2", "o-3"]
+        assert lane.send(newcomer)
+        assert (len(post.seen), lane.queued) == (4, 0), "at once"
+
+
+async def test_an_open_breaker_keeps_what_is_posted(store: EventStore) -> None:
+    post = Post()
+    async with orchestrator(store, sagas=[BANK_ONLY], participants={"bank": post}) as amends:
+        lane = amends.engine.dispatcher.lanes["bank"]
+        lane.open_by_hand()
+        await amends.start(BANK_ONLY, Order(), saga_id="o-1")
+        await until(lambda: lane.backlog.size == 1)
+        assert post.seen == []
+
+
+async def test_a_rate_limit_keeps_what_is_posted(store: EventStore) -> None:
+    post = Post()
+    limited = {"bank": Protection(rate=1)}
+    async with orchestrator(
+        store, sagas=[BANK_ONLY], participants={"bank": post}, clock=ManualClock(), protections=limited
+    ) as amends:
+        for number in range(3):
+            await amends.start(BANK_ONLY, Order(), saga_id=f"o-{number}")
+        await until(lambda: amends.engine.dispatcher.lanes["bank"].queued == 2)
+        assert len(post.seen) == 1
+
+
+async def test_the_budget_keeps_retries_that_are_posted(store: EventStore) -> None:
+    post, clock = Post(), ManualClock()
+    frugal = Protection(breaker=BreakerPolicy(enabled=False), do_budget=Budget(share=0, least=0.001))
+    async with orchestrator(
+        store, sagas=[BANK_ONLY], participants={"bank": post}, clock=clock, protections={"bank": frugal}
+    ) as amends:
+        for number in range(15):
+            await amends.start(BANK_ONLY, Order(), saga_id=f"o-{number}")
+        await until(lambda: len(post.on_their_way) == 15)
+        post.answer(Failed("not now"))
+        await until(lambda: amends.engine.writer.appended == 30)
+        await fire(amends, clock, by=timedelta(seconds=5))
+        await until(lambda: amends.engine.dispatcher.lanes["bank"].queued == 5)
+        assert [command.attempt for command, _told in post.on_their_way] == [2] * 10
 
 
 @pytest.mark.parametrize(("most_live", "expected"), [(10_000, 20), (30, 15), (2, 2)])

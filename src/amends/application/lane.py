@@ -6,7 +6,7 @@ Rules
   without a detour through the event loop. What a transport answers goes back as it is; should it raise, that is an
   attempt that failed.
 - A transport that can is handed what may go without a worker, all in the same turn of the loop: so it can carry them
-  together.
+  together. What nothing keeps is handed over at once, and never queued.
 - What may not go yet waits: in the queue as long as it soon may, else it is set aside (`backlog.py`), so that its
   instance can leave memory. It comes back when the gate lets it (`releases.py`).
 - An attempt that was not sent uses up nothing: whoever asks is told that its time stands still.
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -39,6 +39,10 @@ log = logging.getLogger("amends.dispatcher")
 AHEAD: Final = timedelta(seconds=2)
 """Commands are brought back for so long ahead, as far as the gate's pace is known."""
 SILENT: Final = Failed("no answer in time", "timeout")
+
+
+Post: TypeAlias = Callable[[SendCommand, Told], Callable[[], None]]
+"""Begins to deliver a command that nobody waits for, and returns what gives it up."""
 
 
 class Ways(NamedTuple):
@@ -62,10 +66,11 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 class Posted:
     """What is on its way without a worker."""
 
-    __slots__ = ("call", "give_up")
+    __slots__ = ("command", "give_up", "permit")
 
-    def __init__(self, call: Call) -> None:
-        self.call = call
+    def __init__(self, command: SendCommand, permit: Permit) -> None:
+        self.command = command
+        self.permit = permit
         self.give_up: Callable[[], None] = _nothing
 
 
@@ -144,6 +149,9 @@ class Lane:
         """Queue `command`; return False when it was set aside instead."""
         if self._stopping:
             return True
+        if self._post is not None and self._passes(command):
+            self._hand_over(self._post, command, self.gate.begin_first_do())
+            return True
         # Behind those who wait outside nobody is let in before them, beyond what keeps the workers busy.
         crowded = self.backlog.size > 0 and self._queue.length >= self._width
         is_shut = not self._breaker.is_closed and self.gate.is_shut(self._queue.length)
@@ -159,6 +167,16 @@ class Lane:
             # A worker that wakes does so in the next turn of the loop: what is sent until then is its work as well.
             self._check()
         return True
+
+    def _passes(self, command: SendCommand) -> bool:
+        """Tell whether a command is of the usual kind, and nothing waits, or is to be waited for, before it may go."""
+        return (
+            not (self._queue.length or self.backlog.size or self._blocked or self.gate.is_limited)
+            and self._breaker.is_closed
+            and len(self._posted) < self._most_posted
+            and command.attempt == 1
+            and command.direction == "do"
+        )
 
     def _remember(self, command: SendCommand) -> None:
         self.backlog.add(StreamKey(command.namespace, command.saga_id), command.direction)
@@ -291,7 +309,7 @@ class Lane:
                         raise
                     answer = self._raised(command, error)
                 self._workers[task] = None
-                self._came(call, answer)
+                self._came(command, call.permit, answer)
             # A call that would not be cancelled ends here when its lane was stopped meanwhile.
             if self._stopping:
                 return
@@ -301,13 +319,13 @@ class Lane:
             self._idle.append(wake)
             await wake
 
-    def _came(self, call: Call, answer: Answer | Accepted) -> None:
+    def _came(self, command: SendCommand, permit: Permit, answer: Answer | Accepted) -> None:
         """Take notice of what a call came to, and pass it on."""
         if self._breaker.is_closed and type(answer) is not Failed:
-            self._breaker.answered(call.permit)
+            self._breaker.answered(permit)
         else:
-            self._settle(call.permit, call.command, answer)
-        self._deliver(call.command, answer)
+            self._settle(permit, command, answer)
+        self._deliver(command, answer)
 
     def _raised(self, command: SendCommand, error: BaseException) -> Failed:
         """Return what a transport that raises comes to."""
@@ -331,22 +349,25 @@ class Lane:
 
     # --- without workers ---
 
-    def _post_all(self, post: Callable[[SendCommand, Told], Callable[[], None]]) -> None:
+    def _post_all(self, post: Post) -> None:
         """Hand over all that may go."""
         while self._queue.length and len(self._posted) < self._most_posted:
             call = self._next()
             if call is None:
                 self._ways.news()
                 break
-            posted = Posted(call)
-            self._posted.add(posted)
-            try:
-                posted.give_up = post(call.command, partial(self._heard, posted))
-            except Exception as error:  # noqa: BLE001  the saga must go on
-                failed = self._raised(call.command, error)
-                asyncio.get_running_loop().call_soon(self._heard, posted, failed)
+            self._hand_over(post, call.command, call.permit)
         if self.backlog.size and self._queue.length < self._width:
             self._ways.news()
+
+    def _hand_over(self, post: Post, command: SendCommand, permit: Permit) -> None:
+        posted = Posted(command, permit)
+        self._posted.add(posted)
+        try:
+            posted.give_up = post(command, partial(self._heard, posted))
+        except Exception as error:  # noqa: BLE001  the saga must go on
+            failed = self._raised(command, error)
+            asyncio.get_running_loop().call_soon(self._heard, posted, failed)
 
     def _heard(self, posted: Posted, answer: Answer | Accepted) -> None:
         if posted not in self._posted:
@@ -354,7 +375,7 @@ class Lane:
         self._posted.discard(posted)
         # What gives it up leads back to it: such a cycle would stay in memory until it is searched for.
         posted.give_up = _nothing
-        self._came(posted.call, answer)
+        self._came(posted.command, posted.permit, answer)
         # In the next turn: others that were on their way with it are heard of first.
         if self._queue.length or self.backlog.size:
             self.check()
@@ -373,10 +394,10 @@ class Lane:
                 self._settle(call.permit, command, SILENT)
                 return True
         for posted in self._posted:
-            if _same(posted.call.command, command):
+            if _same(posted.command, command):
                 self._posted.discard(posted)
                 posted.give_up()
-                self._settle(posted.call.permit, command, SILENT)
+                self._settle(posted.permit, command, SILENT)
                 return True
         if self._queue.remove(command):
             self._remember(command)

@@ -51,7 +51,7 @@ def record_soon(entrance: Entrance, reply: CallbackReply, told: Callable[[Verdic
 class _Waiter:
     """Stands where a future would, and calls back at once: a future's callback would cost a turn of the loop."""
 
-    __slots__ = ("_ask", "_entrance", "_is_done", "_reply", "_told")
+    __slots__ = ("_ask", "_entrance", "_reply", "_told")
 
     def __init__(
         self, entrance: Entrance, reply: Reply, ask: Ask, told: Callable[[Verdict | None], None]
@@ -60,28 +60,23 @@ class _Waiter:
         self._reply = reply
         self._ask = ask
         self._told = told
-        self._is_done = False
 
     def done(self) -> bool:
-        return self._is_done
+        return self._ask.waiter is None
 
     def set_result(self, after: State) -> None:
-        before = self._let_go().before or after
+        ask = self._ask
+        # They do not hold on to each other any more: such a cycle would stay in memory until it is searched for.
+        ask.waiter = None
         try:
-            verdict = _verdict(self._entrance, before, after, self._reply)
+            verdict = _verdict(self._entrance, ask.before or after, after, self._reply)
         except AmendsError:
             verdict = None
         self._told(verdict)
 
     def set_exception(self, _error: BaseException) -> None:
-        self._let_go()
-        self._told(None)
-
-    def _let_go(self) -> Ask:
-        """Return the ask, and do not hold on to each other any more: a cycle would stay until it is searched for."""
-        self._is_done = True
         self._ask.waiter = None
-        return self._ask
+        self._told(None)
 
 
 def _trigger(reply: CallbackReply) -> Reply | None:

@@ -91,7 +91,7 @@ async def reading(desk: Desk, *, records: int) -> AsyncGenerator[tuple[KafkaInta
     await asyncio.gather(*written)
     await producer.stop()
     intake = KafkaIntake(address, [name], group=name, session=SESSION)
-    intake.offer(desk.soon)
+    intake.offer(name, desk.soon)
     await intake.start(desk.take)
     try:
         yield intake, name, address

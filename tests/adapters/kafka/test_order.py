@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from amends.adapters.kafka import KafkaSender
-from amends.adapters.kafka.driver import Partition, hash_of
+from amends.adapters.kafka.driver import Partition
+from amends.adapters.kafka.key_hash import hash_of
 from amends.adapters.kafka.lines import TooLarge
 from tests.adapters.kafka.scripted_broker import AWAY, FORBIDDEN, MOVED, PATIENCE, ScriptedBroker
 

@@ -127,8 +127,7 @@ class KafkaCluster:
 
     def offer(self, soon: TakeSoon) -> None:
         """Offer each reply to `soon` first; an event is never that simple, and would be read twice."""
-        replies = self._replies
-        self._intake.offer(lambda record, told: record.topic == replies and soon(record, told))
+        self._intake.offer(self._replies, soon)
 
     async def start(self, take: Take) -> None:
         """Begin to hand over records."""

@@ -28,13 +28,7 @@ def command_headers(
     command: SendCommand, *, reply_to: str | None, now: float, content_type: bytes = JSON
 ) -> list[tuple[str, bytes]]:
     """Return the headers of one attempt's record; `now` is in seconds since 1970."""
-    traced: list[tuple[str, bytes]] = []
-    if command.trace is not None:
-        trace = command.trace()
-        traced.append(("traceparent", trace.parent.encode()))
-        if trace.state:
-            traced.append(("tracestate", trace.state.encode()))
-    return [
+    headers: list[tuple[str, bytes]] = [
         ("content-type", content_type),
         *_standing(
             command.name,
@@ -49,15 +43,25 @@ def command_headers(
         ("ce_id", command.command_id.encode()),
         ("ce_subject", command.saga_id.encode()),
         ("ce_time", _time(int(now * 1000))),
-        *traced,
     ]
+    if command.trace is not None:
+        trace = command.trace()
+        headers.append(("traceparent", trace.parent.encode()))
+        if trace.state:
+            headers.append(("tracestate", trace.state.encode()))
+    return headers
 
 
 @lru_cache(maxsize=1)
 def _time(milliseconds: int) -> bytes:
     """Return a time as text. Remembered: commands go in batches, many within one millisecond."""
-    text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z").encode()
+    seconds, rest = divmod(milliseconds, 1000)
+    return b"%s.%03dZ" % (_second(seconds), rest)
+
+
+@lru_cache(maxsize=1)
+def _second(seconds: int) -> bytes:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat().encode()
 
 
 @lru_cache(maxsize=1_000)

@@ -8,14 +8,12 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 import aiokafka  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.abc  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.admin  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.errors  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
-import aiokafka.partitioner  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
 from amends.driver.driver_log import told_once
 from amends.driver.starting import Startable, start
@@ -24,7 +22,6 @@ from amends.ports.intake import Record
 _driver: Final[Any] = aiokafka
 _admin: Final[Any] = aiokafka.admin
 _errors: Final[Any] = aiokafka.errors
-_partitioner: Final[Any] = aiokafka.partitioner
 _listener: Final[Any] = aiokafka.abc.ConsumerRebalanceListener
 
 DRIVER_ERRORS: Final[tuple[type[Exception], ...]] = (OSError, _errors.KafkaError)
@@ -176,13 +173,6 @@ class _Administrator(_admin.AIOKafkaAdminClient):  # type: ignore[misc]  # the d
 
     async def stop(self) -> None:
         await self.close()
-
-
-@lru_cache(maxsize=10_000)
-def hash_of(key: bytes) -> int:
-    """Return what says a key's partition. Remembered: it is computed in Python, and a saga has several commands."""
-    hashed: int = _partitioner.murmur2(key)
-    return hashed & 0x7FFFFFFF
 
 
 def producer(address: Address, *, longest: int, within: float) -> Producer:

@@ -25,7 +25,7 @@ MOST = 1_000
 """Records of a partition that are in hand before it is paused."""
 LET_GO = 5.0
 """Seconds that what is in hand may still take when its partition goes to another member."""
-BETWEEN_COMMITS = 0.1
+BETWEEN_COMMITS = 0.2
 """Seconds; what is not committed when this process ends comes again, to no effect."""
 
 Fail: TypeAlias = Callable[[BaseException], None]

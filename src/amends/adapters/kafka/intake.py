@@ -63,7 +63,7 @@ class KafkaIntake:
         self._on_rebalance = on_rebalance
         self._trouble = Trouble(f"reading from {', '.join(address.servers)}")
         self._running: asyncio.Task[None] | None = None
-        self._soon: TakeSoon | None = None
+        self._soon: dict[str, TakeSoon] = {}
         self._reading: _Reading | None = None
         self.rebalances = 0
         """How often partitions came or went."""
@@ -83,9 +83,9 @@ class KafkaIntake:
         """How many records were fetched and are not taken yet."""
         return 0 if self._reading is None else self._reading.in_hand
 
-    def offer(self, soon: TakeSoon) -> None:
-        """Offer each record to `soon` first."""
-        self._soon = soon
+    def offer(self, topic: str, soon: TakeSoon) -> None:
+        """Offer each record of `topic` to `soon` first."""
+        self._soon[topic] = soon
 
     async def start(self, take: Take) -> None:
         """Begin to hand over records; a broker that is away is waited for, beside."""
@@ -138,7 +138,7 @@ class _Reading:
         self,
         consumer: driver.Consumer,
         take: Take,
-        soon: TakeSoon | None,
+        soon: Mapping[str, TakeSoon],
         *,
         trouble: Trouble,
         on_change: Callable[[], None],
@@ -249,8 +249,9 @@ class _Reading:
         self._on_change()
         for partition in partitions:
             if partition not in self._partitions and not self._is_ending:
+                soon = self._soon.get(partition.topic)
                 self._partitions[partition] = InHand(
-                    self._consumer, partition, self._take, self._soon, self._offsets
+                    self._consumer, partition, self._take, soon, self._offsets
                 )
 
     async def _revoked(self, partitions: Sequence[driver.Partition]) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from amends.adapters.kafka import driver
+from amends.adapters.kafka.key_hash import hash_of
 from amends.adapters.kafka.leaders import Found, Proof
 from amends.driver.trouble import Trouble
 
@@ -226,7 +227,7 @@ class Topic:
     def _place(self, pending: Pending) -> Line:
         key = pending.key
         if key is not None:
-            number = driver.hash_of(key) % self._count
+            number = hash_of(key) % self._count
         else:
             self._turn += 1
             number = self._turn % self._count

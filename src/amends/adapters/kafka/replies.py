@@ -75,7 +75,9 @@ def _read_quickly(record: Record) -> ReplyCame | None:
         return None
     if not (is_usual and meant.step and value and 0 < len(saga_id) <= LONGEST and saga_id.isprintable()):
         return None
-    if not _is_document(value):
+    try:
+        read_value(value)
+    except BadJson:
         return None
     return ReplyCame(
         CallbackReply(
@@ -113,14 +115,6 @@ def _meant(step: bytes, direction: bytes, round_: bytes) -> _Meant:
     if len(name) > LONGEST or not name.isprintable():
         name = ""
     return _Meant(name, way, number, command_id("default", "", name, way, number).encode())
-
-
-def _is_document(value: bytes) -> bool:
-    try:
-        read_value(value)
-    except BadJson:
-        return False
-    return True
 
 
 def _reply(record: Record, headers: dict[str, str]) -> CallbackReply:
