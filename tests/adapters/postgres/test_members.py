@@ -264,6 +264,25 @@ async def test_who_waits_for_an_answer_is_called_when_what_followed_is_stored(tw
     assert list(await inbox.answers([number])) == [Handled(number, b"true")]
 
 
+async def test_every_row_of_the_inbox_gets_what_is_its_own(two: Two) -> None:
+    inbox = two.one.inbox()
+    numbers = await inbox.numbers(6)
+    await inbox.put([InboxRow(number, A, "signal", b"{}", is_awaited=True) for number in numbers])
+    answers = [Handled(number, b'{"of": %d}' % number) for number in numbers]
+    appends = [an_append(A), an_append(B)]
+    await two.other.append(
+        [
+            type(append)(append.transition, append.index, answer)
+            for append, answer in zip(appends, reversed(answers[:2]), strict=True)
+        ]
+    )
+    await two.other.inbox().settle([answers[3], answers[2]])
+    found = await inbox.answers(numbers)
+    assert sorted(found, key=lambda answer: answer.number) == answers[:4]
+    await two.other.inbox().park([(numbers[5], "no time"), (numbers[4], "no place")])
+    assert [await inbox.why_parked(number) for number in numbers[4:]] == ["no place", "no time"]
+
+
 async def test_what_lost_or_was_fenced_leaves_its_row_in_the_inbox(two: Two) -> None:
     inbox = two.one.inbox()
     (number,) = await inbox.numbers(1)

@@ -2,7 +2,8 @@
 -- order given, the inbox rows that they follow from. One statement, so one transaction and one way to the server and
 -- back; a place that is taken fails all of it. The member's row is locked first, so that who fences it waits, and the
 -- transaction has its number before it takes sequences. Says how many transitions it stored; none, when the member was
--- fenced. A statement makes ready for every table that it names, so the usual batches have shorter ones.
+-- fenced. A statement makes ready for every table that it names, so the usual batches have shorter ones. What is to go is
+-- found by its key and not by a join: see `append_ended.sql`.
 WITH guard AS (
     SELECT token FROM member WHERE token = $1 AND NOT fenced FOR KEY SHARE
 ), begun AS (
@@ -27,21 +28,25 @@ WITH guard AS (
     SET wake_at = excluded.wake_at, outstanding = excluded.outstanding
 ), removed AS (
     DELETE FROM open_instance
-    USING (
-        SELECT unnest(string_to_array($9::text, E'\x01')) AS namespace,
-            unnest(string_to_array($10::text, E'\x01')) AS saga_id
-        FROM guard
-    ) AS ended
-    WHERE open_instance.namespace = ended.namespace AND open_instance.saga_id = ended.saga_id
+    WHERE ctid = ANY (ARRAY(
+        SELECT (
+            SELECT kept.ctid FROM open_instance AS kept
+            WHERE kept.namespace = ended.namespace AND kept.saga_id = ended.saga_id
+        )
+        FROM (
+            SELECT unnest(string_to_array($9::text, E'\x01')) AS namespace,
+                unnest(string_to_array($10::text, E'\x01')) AS saga_id
+            FROM guard
+        ) AS ended
+    ))
+), done AS (
+    SELECT $11::text::bigint[] AS numbers, string_to_array(convert_from($12::bytea, 'UTF8'), E'\x01') AS answers
+    FROM guard
 ), handled AS (
-    DELETE FROM inbox
-    USING (
-        SELECT unnest($11::text::bigint[]) AS number,
-            unnest(string_to_array(convert_from($12::bytea, 'UTF8'), E'\x01')) AS answer
-        FROM guard
-    ) AS done
-    WHERE inbox.number = done.number
-    RETURNING inbox.number, inbox.sender, done.answer::json AS answer
+    DELETE FROM inbox WHERE number = ANY ((SELECT numbers FROM done)::bigint[])
+    RETURNING
+        number, sender,
+        (SELECT answers FROM done)[array_position((SELECT numbers FROM done), number)]::json AS answer
 ), answered AS (
     INSERT INTO inbox_answer (number, sender, body)
     SELECT number, sender, answer FROM handled WHERE sender IS NOT NULL

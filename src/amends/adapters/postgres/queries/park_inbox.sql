@@ -1,4 +1,3 @@
--- Leave rows of the inbox to a person, and say why.
-UPDATE inbox SET parked = given.reason
-FROM unnest($1::bigint[], $2::text[]) AS given (number, reason)
-WHERE inbox.number = given.number
+-- Leave rows of the inbox to a person, and say why. No join: see `append_ended.sql`.
+UPDATE inbox SET parked = ($2::text[])[array_position($1::bigint[], number)]
+WHERE number = ANY ($1::bigint[])

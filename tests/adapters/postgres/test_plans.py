@@ -1,0 +1,69 @@
+"""What writes finds rows by their key, also where the server takes a table to be empty, as short sagas often leave it.
+
+Such a server would rather read the whole table than look up some rows of it, and plans so until it counts again.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from amends.adapters.postgres import Address, PostgresEventStore, statements
+from amends.adapters.postgres.driver import Link
+from amends.adapters.postgres.session import connect
+from tests.adapters.postgres.lines import session
+
+KEYS = "FROM generate_series(1, 500) AS i"
+TABLES = {
+    "open_instance": f"INSERT INTO open_instance SELECT 'n', 'i-' || i, NULL, true, 0 {KEYS}",
+    "inbox": f"INSERT INTO inbox (shard, namespace, saga_id, kind, body) SELECT 0, 'n', 'i', 'tick', '{{}}' {KEYS}",
+    "inbox_answer": f"INSERT INTO inbox_answer SELECT i, 0, '[]' {KEYS}",
+    "stream": f"INSERT INTO stream SELECT i, 'n', 'i-' || i {KEYS}",
+    "transition": (
+        "INSERT INTO transition (stream, position, events, recorded_at, body)"
+        f" SELECT i, 1, 1, now(), '[]' {KEYS}"
+    ),
+}
+"""What fills them."""
+BY_KEY = {"Index Cond", "Recheck Cond", "TID Cond"}
+STATEMENTS = {
+    "append": (statements.APPEND, 17),
+    "append_begun": (statements.APPEND_BEGUN, 11),
+    "append_ended": (statements.APPEND_ENDED, 8),
+    "correct_open_instance": (statements.CORRECT_OPEN_INSTANCE, 5),
+    "put_inbox": (statements.PUT_INBOX, 6),
+    "settle_inbox": (statements.SETTLE_INBOX, 2),
+    "park_inbox": (statements.PARK_INBOX, 2),
+    "find_streams": (statements.FIND_STREAMS, 2),
+    "stand_at": (statements.STAND_AT, 2),
+}
+
+
+async def scans(link: Link, statement: str, parameters: int) -> list[dict[str, Any]]:
+    """Return how the tables would be read, as the server's plan says."""
+    await link.execute(f"PREPARE asked AS {statement}")
+    nothing = ", ".join(["NULL"] * parameters)
+    plan = await link.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE asked ({nothing})")
+    nodes = [json.loads(plan)[0]["Plan"]]
+    for node in nodes:
+        nodes += node.get("Plans", [])
+    return [node for node in nodes if "Scan" in node["Node Type"] and node.get("Relation Name") in TABLES]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_rows_are_looked_up_by_key_in_what_is_taken_to_be_empty(address: Address, name: str) -> None:
+    store = PostgresEventStore(address)
+    await store.open()
+    await store.close()
+    async with session(address) as link:
+        for table, filling in TABLES.items():
+            await link.execute(filling)
+            await link.execute(f"DELETE FROM {table}")  # noqa: S608
+            await link.execute(f"VACUUM (TRUNCATE false, ANALYZE) {table}")
+    link = await connect(address, within=5, plans="once")
+    try:
+        found = await scans(link, *STATEMENTS[name])
+        assert found or name == "append_begun"
+        assert [node for node in found if not BY_KEY & node.keys()] == []
+    finally:
+        await link.close()
