@@ -129,6 +129,9 @@ def _do_reply(draft: Draft, trigger: t.Reply, step: StepState, place: StepPlace)
         case Succeeded():
             reply = e.Raw(kept(place.reply, answer.reply))
             draft.emit(e.ReplyRecorded(step=path, reply=reply, late=late))
+        case Refused():
+            code, reason = storable(answer.code), storable(answer.reason)
+            draft.emit(e.ReplyRecorded(step=path, outcome="refused", code=code, reason=reason, late=late))
         case Failed() if late and isinstance(given, Succeeded):
             # Nobody will ask again, so it counts as the success that it is, without its reply.
             reason = storable(answer.reason)
@@ -136,9 +139,6 @@ def _do_reply(draft: Draft, trigger: t.Reply, step: StepState, place: StepPlace)
         case Failed():
             _attempt_failed(draft, trigger, step, place.step.retry, answer)
             return
-        case Refused():
-            code, reason = storable(answer.code), storable(answer.reason)
-            draft.emit(e.ReplyRecorded(step=path, outcome="refused", code=code, reason=reason, late=late))
         case Unconfirmed():
             draft.emit(e.ReplyRecorded(step=path, outcome="unconfirmed", late=late))
     _after_answer(draft, path, place)
