@@ -213,8 +213,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         3,
         "core/straight.py",
-        " and merge is None else",
-        " else",
+        "            plan.read(merged)\n",
+        "            pass\n",
         "test_a_merge_that_cannot_be_used_is_the_walks",
     ),
     Mutation(
@@ -290,8 +290,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         12,
         "core/straight.py",
-        '    return plan.read(state.data[""].raw)\n',
-        '    return KEPT.setdefault(state.data[""].raw, plan.read(state.data[""].raw))\n\n\nKEPT = {}\n',
+        'node.do(plan.read(after.data[""].raw))',
+        'node.do(plan.decoders.setdefault(after.data[""].raw, plan.read(after.data[""].raw)))',
         "test_what_a_function_does_to_what_it_was_handed_nobody_sees",
     ),
     Mutation(
@@ -308,6 +308,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         "nodes=self.nodes.copy(), timers=self.timers.copy()",
         "nodes=self.nodes, timers=self.timers",
         "test_an_instance_begins_with_nothing_whatever_others_did",
+    ),
+    Mutation(
+        3,
+        "core/straight.py",
+        "leg is None or leg.then is None:",
+        "leg is None:",
+        "test_documents_that_do_not_fit_are_the_walks",
     ),
     Mutation(
         3,

@@ -240,8 +240,9 @@ def test_documents_that_do_not_fit_are_the_walks() -> None:
     nonsense = t.Reply("a", "do", 1, 1, Succeeded(b'"nonsense"'))
     assert straight(receipt.plan, receipt.state, nonsense, receipt.now) is None
     assert receipt.give(nonsense).events
-    with pytest.raises(Rejected, match="do not fit"):
-        Life(plan(step("a")), data=b'{"total":"much"}').start()
+    for body in (step("a"), undone_before("u")):
+        with pytest.raises(Rejected, match="do not fit"):
+            Life(plan(sequence(body)), data=b'{"total":"much"}').start()
 
 
 def test_what_is_said_after_the_end_or_was_not_asked_is_the_walks() -> None:

@@ -165,9 +165,9 @@ class Leg:
     then: StepPlace | None
     """None: the end of the saga."""
     read: Decoder
-    """Of the reply, at the start of the data: bare, as `Plan.read` is."""
+    """Of the reply: bare, as `Plan.read` is."""
     is_kept: bool
-    """Whether what it reads is stored, and not ``null`` (`codec.kept`)."""
+    """Whether the reply is stored, and not ``null`` (`codec.kept`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,16 +321,15 @@ def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None, *, defaults: D
     compiler.decoders[""] = compiler.codec.decoder(saga.data)
     root = compiler.place(saga.body, "", "")
     straight = bare(compiler.codec)
-    read = straight.decoder(saga.data)
     return Plan(
         saga=saga,
         codec=compiler.codec,
         root=root,
         places=compiler.places,
         decoders=compiler.decoders,
-        legs=_legs(root, straight, read),
+        legs=_legs(root, straight),
         encode=straight.encode,
-        read=read,
+        read=straight.decoder(saga.data),
         signals=compiler.signals,
         pivots=tuple(compiler.pivots),
         participants=frozenset(compiler.participants),
@@ -343,12 +342,12 @@ def _replied(step: "n.Step[Any, Any]") -> Any:
     return step.reply or reply_type(step.do)
 
 
-def _legs(root: Place, codec: Codec, data: Decoder) -> dict[str, Leg]:
+def _legs(root: Place, codec: Codec) -> dict[str, Leg]:
     way = list(_in_line(root))
     reads = [codec.decoder(_replied(place.step)) if isinstance(place, StepPlace) else ignore for place in way]
     return {
         "" if step is None else step.path: Leg(step, then, read, is_kept=read is not ignore)
-        for step, then, read in zip((None, *way), (*way, None), (data, *reads), strict=True)
+        for step, then, read in zip((None, *way), (*way, None), (ignore, *reads), strict=True)
         if isinstance(step, StepPlace | None) and isinstance(then, StepPlace | None)
     }
 

@@ -57,15 +57,15 @@ def first_fact(plan: Plan, trigger: t.Start, now: datetime) -> e.SagaStarted:
 
 def _started(plan: Plan, state: State, trigger: t.Start, now: datetime) -> Decision | None:
     leg = plan.legs.get("")
-    if leg is None:
+    if leg is None or leg.then is None:
         return None
-    data = leg.read(trigger.data)
     after = state.fork()
     facts: list[e.AnyEvent] = []
     _tell(after, facts, first_fact(plan, trigger, now))
     if (status := plan.saga.statuses.started) is not None:
         _show(plan, after, facts, status)
-    return _onward(plan, after, facts, leg.then, now, data=data)
+    # The first function is handed the data: whether they can be read shows there.
+    return _onward(plan, after, facts, leg.then, now)
 
 
 def _answered(plan: Plan, state: State, trigger: t.Reply, now: datetime) -> Decision | None:
@@ -84,11 +84,12 @@ def _answered(plan: Plan, state: State, trigger: t.Reply, now: datetime) -> Deci
     if place.step.kind == "pivot" and not after.no_return:
         _tell(after, facts, e.PointOfNoReturnPassed(step=path))
     if merge is not None:
-        merged = plan.encode(merge(_data(plan, after), reply))
+        merged = plan.encode(merge(plan.read(after.data[""].raw), reply))
         _tell(after, facts, e.DataMerged(scope="", path=path, data=e.Raw(merged)))
-    # What was merged must be readable, also when nobody reads it any more.
-    data = None if then is None and merge is None else _data(plan, after)
-    return _onward(plan, after, facts, then, now, data=data)
+        if then is None:
+            # What was merged must be readable, also when nobody reads it any more.
+            plan.read(merged)
+    return _onward(plan, after, facts, then, now)
 
 
 def _is_well(state: State) -> bool:
@@ -100,18 +101,9 @@ def _is_well(state: State) -> bool:
 
 
 def _onward(
-    plan: Plan,
-    after: State,
-    facts: "list[e.AnyEvent]",
-    then: StepPlace | None,
-    now: datetime,
-    *,
-    data: object,
+    plan: Plan, after: State, facts: "list[e.AnyEvent]", then: StepPlace | None, now: datetime
 ) -> Decision:
-    """Go on behind `facts`, which `after` has seen: to the step `then`, or to the end.
-
-    `data`: the saga's, decoded for the function of `then` alone.
-    """
+    """Go on behind `facts`, which `after` has seen: to the step `then`, or to the end."""
     if then is None:
         if (status := plan.saga.statuses.completed) is not None:
             _show(plan, after, facts, status)
@@ -119,7 +111,7 @@ def _onward(
         after.position += len(facts)
         return Decision(tuple(facts), after)
     path, node, due = then.path, then.step, now + then.step.timeout
-    made = node.do(data)
+    made = node.do(plan.read(after.data[""].raw))
     if not isinstance(made, Command):  # pyright: ignore[reportUnnecessaryIsInstance]  a function may return anything
         raise TypeError(path)
     payload = plan.encode(made.payload)
@@ -150,7 +142,3 @@ def _show(plan: Plan, after: State, facts: "list[e.AnyEvent]", status: str) -> N
     """Move to the saga's own `status`."""
     if (fact := business.fact(plan, after, status)) is not None:
         _tell(after, facts, fact)
-
-
-def _data(plan: Plan, state: State) -> object:
-    return plan.read(state.data[""].raw)
