@@ -178,8 +178,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         3,
         "core/straight.py",
-        "bool(state.turned or ",
-        "bool(",
+        "not (state.turned or ",
+        "not (",
         "test_whatever_happens_the_straight_way_is_the_walk",
     ),
     Mutation(
@@ -213,8 +213,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         3,
         "core/straight.py",
-        " and merge is None else",
-        " else",
+        "            plan.read(merged)\n",
+        "            pass\n",
         "test_a_merge_that_cannot_be_used_is_the_walks",
     ),
     Mutation(
@@ -290,8 +290,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         12,
         "core/straight.py",
-        '    return plan.decoders[""](state.data[""].raw)\n',
-        '    return KEPT.setdefault(state.data[""].raw, plan.decoders[""](state.data[""].raw))\n\n\nKEPT = {}\n',
+        'node.do(plan.read(after.data[""].raw))',
+        'node.do(plan.decoders.setdefault(after.data[""].raw, plan.read(after.data[""].raw)))',
         "test_what_a_function_does_to_what_it_was_handed_nobody_sees",
     ),
     Mutation(
@@ -308,6 +308,34 @@ MUTATIONS: tuple[Mutation, ...] = (
         "nodes=self.nodes.copy(), timers=self.timers.copy()",
         "nodes=self.nodes, timers=self.timers",
         "test_an_instance_begins_with_nothing_whatever_others_did",
+    ),
+    Mutation(
+        3,
+        "core/straight.py",
+        "leg is None or leg.then is None:",
+        "leg is None:",
+        "test_documents_that_do_not_fit_are_the_walks",
+    ),
+    Mutation(
+        3,
+        "core/plan.py",
+        "is_kept=read is not ignore",
+        "is_kept=True",
+        "test_of_a_reply_that_does_not_matter_nothing_is_kept",
+    ),
+    Mutation(
+        3,
+        "core/codec.py",
+        "if type(codec) is JsonCodec else codec",
+        "if isinstance(codec, JsonCodec) else codec",
+        "test_a_codec_of_ones_own_is_asked_by_the_straight_way_too",
+    ),
+    Mutation(
+        5,
+        "core/evolve.py",
+        "if step is IDLE and do else",
+        "if step is IDLE else",
+        "test_rule_05_backward",
     ),
     Mutation(
         13,

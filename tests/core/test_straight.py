@@ -6,14 +6,16 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from amends.core import trigger as t
+from amends.core.codec import JsonCodec
 from amends.core.decision import Decision, Rejected
 from amends.core.outcome import Succeeded
 from amends.core.plan import Plan, compile_saga
-from amends.core.state import State, initial
+from amends.core.state import State, Value, initial
 from amends.core.straight import straight
 from amends.definition import Command, Node, Saga, Statuses, Step, parallel, sequence, subsaga, tolerate, when
 from amends.simulation import explore as search
@@ -201,14 +203,46 @@ def test_a_name_is_kept_as_the_walk_keeps_it() -> None:
         assert None not in list(ways(life, "a", "b"))
 
 
+class Sealed(JsonCodec):
+    """A codec of a user's own: each document is text in hexadecimal."""
+
+    def encode(self, value: object, /) -> bytes:
+        return msgspec.json.encode(super().encode(value).hex())
+
+    def decoder(self, of: Any) -> Callable[[bytes], Any]:
+        read = super().decoder(of)
+        return lambda document: read(bytes.fromhex(msgspec.json.decode(document, type=str)))
+
+
+def test_a_codec_of_ones_own_is_asked_by_the_straight_way_too() -> None:
+    codec = Sealed()
+    body = sequence(step("a"), paying("b", merge=sagas.discounted), step("c"))
+    made = compile_saga(Saga("sealed", version=1, data=sagas.Order, body=body), codec)
+    life = Life(made, data=codec.encode(sagas.Order()))
+    receipt = codec.encode(sagas.Receipt(1))
+    said = [decision for decision in ways(life, "a", "b", "c", reply=receipt) if decision is not None]
+    assert len(said) == 4
+    assert [call.payload for decision in said for call in decision.commands] == [
+        codec.encode(payload) for payload in (None, {"total": 100}, None)
+    ]
+    assert life.state.data[""].raw == codec.encode(sagas.Order(total=99))
+
+
+def test_of_a_reply_that_does_not_matter_nothing_is_kept() -> None:
+    life = Life(plan(sequence(step("a"), step("b"))))
+    assert None not in list(ways(life, "a", "b", reply=b"no JSON at all"))
+    assert [done.reply for _path, done in life.state.steps()] == [Value(b"null")] * 2
+
+
 def test_documents_that_do_not_fit_are_the_walks() -> None:
     receipt = Life(plan(sequence(paying("a"), step("b"))))
     receipt.start()
     nonsense = t.Reply("a", "do", 1, 1, Succeeded(b'"nonsense"'))
     assert straight(receipt.plan, receipt.state, nonsense, receipt.now) is None
     assert receipt.give(nonsense).events
-    with pytest.raises(Rejected, match="do not fit"):
-        Life(plan(step("a")), data=b'{"total":"much"}').start()
+    for body in (step("a"), undone_before("u")):
+        with pytest.raises(Rejected, match="do not fit"):
+            Life(plan(sequence(body)), data=b'{"total":"much"}').start()
 
 
 def test_what_is_said_after_the_end_or_was_not_asked_is_the_walks() -> None:

@@ -104,7 +104,7 @@ def _undo_reply(draft: Draft, trigger: t.Reply, step: StepState, place: StepPlac
     policy = place.step.undo_retry if isinstance(place, StepPlace) else place.node.undo_retry
     match trigger.answer:
         case Succeeded() | Unconfirmed():
-            outcome: e.Verdict = "unconfirmed" if isinstance(trigger.answer, Unconfirmed) else "succeeded"
+            outcome: e.Verdict = "unconfirmed" if type(trigger.answer) is Unconfirmed else "succeeded"
             draft.emit(
                 e.ReplyRecorded(step=trigger.step, direction="undo", round=step.round, outcome=outcome)
             )
@@ -129,6 +129,9 @@ def _do_reply(draft: Draft, trigger: t.Reply, step: StepState, place: StepPlace)
         case Succeeded():
             reply = e.Raw(kept(place.reply, answer.reply))
             draft.emit(e.ReplyRecorded(step=path, reply=reply, late=late))
+        case Refused():
+            code, reason = storable(answer.code), storable(answer.reason)
+            draft.emit(e.ReplyRecorded(step=path, outcome="refused", code=code, reason=reason, late=late))
         case Failed() if late and isinstance(given, Succeeded):
             # Nobody will ask again, so it counts as the success that it is, without its reply.
             reason = storable(answer.reason)
@@ -136,9 +139,6 @@ def _do_reply(draft: Draft, trigger: t.Reply, step: StepState, place: StepPlace)
         case Failed():
             _attempt_failed(draft, trigger, step, place.step.retry, answer)
             return
-        case Refused():
-            code, reason = storable(answer.code), storable(answer.reason)
-            draft.emit(e.ReplyRecorded(step=path, outcome="refused", code=code, reason=reason, late=late))
         case Unconfirmed():
             draft.emit(e.ReplyRecorded(step=path, outcome="unconfirmed", late=late))
     _after_answer(draft, path, place)
@@ -146,12 +146,12 @@ def _do_reply(draft: Draft, trigger: t.Reply, step: StepState, place: StepPlace)
 
 def _read(place: StepPlace, answer: Answer) -> Answer:
     """Classify further what only the definition can tell: an unreadable reply, a no where no is no answer."""
-    if isinstance(answer, Succeeded):
+    if type(answer) is Succeeded:
         try:
             place.reply(answer.reply)
         except Unreadable as error:
             return Failed(f"the reply cannot be read: {error}", "unreadable")
-    elif isinstance(answer, Refused) and place.step.kind == "retriable":
+    elif type(answer) is Refused and place.step.kind == "retriable":
         return Failed(f"{answer.code}: {answer.reason}", "refused")
     return answer
 

@@ -56,4 +56,5 @@ class SendCommand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def command_id(namespace: str, saga_id: str, step: str, direction: Direction, round_: int) -> str:
     """Name a command: saga id, step path, direction and round; the namespace only where it is not the default."""
     owner = saga_id if namespace == "default" else f"{namespace}:{saga_id}"
-    return f"{owner}/{step}/{direction}/{round_}"
+    # Nearly always it is the first round; a number is dear to write.
+    return f"{owner}/{step}/{direction}/1" if round_ == 1 else f"{owner}/{step}/{direction}/{round_}"

@@ -77,12 +77,24 @@ def _command_issued(state: State, event: e.CommandIssued) -> None:
     do = event.direction == "do"
     to: Phase = "doing" if do else "undoing"
     step = _moving(state, path, "issued" if do else "undo issued", to)
-    state.nodes[path] = ordered(step, event, bytes(event.payload))
+    payload = bytes(event.payload)
+    state.nodes[path] = begun(event, payload) if step is IDLE and do else _ordered(step, event, payload)
     _set_timer(state, path, event.due)
 
 
-def ordered(step: StepState, event: e.CommandIssued, payload: bytes) -> StepState:
-    """Return `step` with the command of `event`, whose payload is `payload`, outstanding."""
+def begun(event: e.CommandIssued, payload: bytes) -> StepState:
+    """Return a step that begins with the do of `event`, whose payload is `payload`."""
+    return StepState(
+        phase="doing",
+        attempt=1,
+        participant=event.participant,
+        name=event.name,
+        payload=payload,
+        due=event.due,
+    )
+
+
+def _ordered(step: StepState, event: e.CommandIssued, payload: bytes) -> StepState:
     do = event.direction == "do"
     return replace(
         step,

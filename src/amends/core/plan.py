@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
-from amends.core.codec import Codec, JsonCodec
+from amends.core.codec import Codec, JsonCodec, bare, ignore
 from amends.definition import nodes as n
 from amends.definition.annotations import item_type, reply_type
 from amends.definition.lint import DefinitionError, lint
@@ -21,6 +21,7 @@ from amends.definition.policy import FORWARD, STEP_TIMEOUT, UNDO, RetryPolicy
 from amends.definition.shape import fingerprint, shape
 
 Decoder: TypeAlias = Callable[[bytes], Any]
+Encoder: TypeAlias = Callable[[object], bytes]
 KEY_SAFE = "!$&'()*+,-.:;=@_~ "
 """What may stand in a key as it is; the rest, brackets and slashes above all, is percent-encoded."""
 
@@ -163,6 +164,10 @@ class Leg:
     """None: the start."""
     then: StepPlace | None
     """None: the end of the saga."""
+    read: Decoder
+    """Of the reply: bare, as `Plan.read` is."""
+    is_kept: bool
+    """Whether the reply is stored, and not ``null`` (`codec.kept`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +182,10 @@ class Plan:
     """By static scope."""
     legs: dict[str, Leg]
     """By the path of the step that they follow, the empty one for the start; none where something else comes in."""
+    encode: Encoder
+    """For the legs: bare, it raises whatever it raises (`codec.bare`)."""
+    read: Decoder
+    """Of the saga's data, for the legs, and bare as well."""
     signals: dict[str, Decoder]
     pivots: tuple[str, ...]
     participants: frozenset[str]
@@ -259,7 +268,7 @@ class _Compiler:
         self.participants.add(node.participant.name)
         if node.kind == "pivot":
             self.pivots.append(path)
-        reply = self.codec.decoder(node.reply or reply_type(node.do))
+        reply = self.codec.decoder(_replied(node))
         return StepPlace(
             path=path,
             scope=scope,
@@ -311,13 +320,16 @@ def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None, *, defaults: D
     compiler = _Compiler(codec=codec or JsonCodec(), defaults=defaults)
     compiler.decoders[""] = compiler.codec.decoder(saga.data)
     root = compiler.place(saga.body, "", "")
+    straight = bare(compiler.codec)
     return Plan(
         saga=saga,
         codec=compiler.codec,
         root=root,
         places=compiler.places,
         decoders=compiler.decoders,
-        legs=_legs(root),
+        legs=_legs(root, straight),
+        encode=straight.encode,
+        read=straight.decoder(saga.data),
         signals=compiler.signals,
         pivots=tuple(compiler.pivots),
         participants=frozenset(compiler.participants),
@@ -326,11 +338,16 @@ def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None, *, defaults: D
     )
 
 
-def _legs(root: Place) -> dict[str, Leg]:
+def _replied(step: "n.Step[Any, Any]") -> Any:
+    return step.reply or reply_type(step.do)
+
+
+def _legs(root: Place, codec: Codec) -> dict[str, Leg]:
     way = list(_in_line(root))
+    reads = [codec.decoder(_replied(place.step)) if isinstance(place, StepPlace) else ignore for place in way]
     return {
-        "" if step is None else step.path: Leg(step, then)
-        for step, then in zip((None, *way), (*way, None), strict=True)
+        "" if step is None else step.path: Leg(step, then, read, is_kept=read is not ignore)
+        for step, then, read in zip((None, *way), (*way, None), (ignore, *reads), strict=True)
         if isinstance(step, StepPlace | None) and isinstance(then, StepPlace | None)
     }
 

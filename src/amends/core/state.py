@@ -140,7 +140,8 @@ class State(msgspec.Struct, kw_only=True, gc=False):
         if self.paused or self.final or not timers:
             return None
         if len(timers) == 1:
-            return next(iter(timers.values()))
+            (due,) = timers.values()
+            return due
         return min(timers.values())
 
     def fork(self) -> "State":

@@ -21,7 +21,7 @@ from amends.core import business, event as e, trigger as t
 from amends.core.codec import kept
 from amends.core.decision import Decision
 from amends.core.draft import storable
-from amends.core.evolve import APPLY, IDLE, confirmed, ordered
+from amends.core.evolve import APPLY, begun, confirmed
 from amends.core.outcome import Succeeded
 from amends.core.plan import Plan, StepPlace
 from amends.core.state import State, StepState, Value
@@ -57,15 +57,15 @@ def first_fact(plan: Plan, trigger: t.Start, now: datetime) -> e.SagaStarted:
 
 def _started(plan: Plan, state: State, trigger: t.Start, now: datetime) -> Decision | None:
     leg = plan.legs.get("")
-    if leg is None:
+    if leg is None or leg.then is None:
         return None
-    data = plan.decoders[""](trigger.data)
     after = state.fork()
     facts: list[e.AnyEvent] = []
     _tell(after, facts, first_fact(plan, trigger, now))
     if (status := plan.saga.statuses.started) is not None:
         _show(plan, after, facts, status)
-    return _onward(plan, after, facts, leg.then, now, data=data)
+    # The first function is handed the data: whether they can be read shows there.
+    return _onward(plan, after, facts, leg.then, now)
 
 
 def _answered(plan: Plan, state: State, trigger: t.Reply, now: datetime) -> Decision | None:
@@ -73,11 +73,10 @@ def _answered(plan: Plan, state: State, trigger: t.Reply, now: datetime) -> Deci
     leg, step = plan.legs.get(path), state.nodes.get(path)
     if leg is None or leg.step is None or type(step) is not StepState or step.phase != "doing":
         return None
-    if trigger.direction == "undo" or type(answer) is not Succeeded or _is_amiss(state):
+    if trigger.direction == "undo" or type(answer) is not Succeeded or not _is_well(state):
         return None
-    place, then = leg.step, leg.then
-    read, merge = place.reply, place.step.merge
-    reply, document = read(answer.reply), kept(read, answer.reply)
+    place, then, merge = leg.step, leg.then, leg.step.step.merge
+    reply, document = leg.read(answer.reply), answer.reply if leg.is_kept else b"null"
     after = state.fork()
     facts: list[e.AnyEvent] = [e.ReplyRecorded(step=path, reply=e.Raw(document))]
     after.nodes[path] = confirmed(step, "succeeded", Value(document))
@@ -85,34 +84,26 @@ def _answered(plan: Plan, state: State, trigger: t.Reply, now: datetime) -> Deci
     if place.step.kind == "pivot" and not after.no_return:
         _tell(after, facts, e.PointOfNoReturnPassed(step=path))
     if merge is not None:
-        merged = plan.codec.encode(merge(_data(plan, after), reply))
+        merged = plan.encode(merge(plan.read(after.data[""].raw), reply))
         _tell(after, facts, e.DataMerged(scope="", path=path, data=e.Raw(merged)))
-    # What was merged must be readable, also when nobody reads it any more.
-    data = None if then is None and merge is None else _data(plan, after)
-    return _onward(plan, after, facts, then, now, data=data)
+        if then is None:
+            # What was merged must be readable, also when nobody reads it any more.
+            plan.read(merged)
+    return _onward(plan, after, facts, then, now)
 
 
-def _is_amiss(state: State) -> bool:
-    """Tell whether anything has happened that may make more follow, or less.
+def _is_well(state: State) -> bool:
+    """Tell whether nothing has happened that may make more follow, or less.
 
     What failed or is stuck while a step is on its way belongs to a part that turned.
     """
-    return bool(state.turned or state.paused or state.final or state.cancel is not None)
+    return not (state.turned or state.paused or state.final or state.cancel is not None)
 
 
 def _onward(
-    plan: Plan,
-    after: State,
-    facts: "list[e.AnyEvent]",
-    then: StepPlace | None,
-    now: datetime,
-    *,
-    data: object,
+    plan: Plan, after: State, facts: "list[e.AnyEvent]", then: StepPlace | None, now: datetime
 ) -> Decision:
-    """Go on behind `facts`, which `after` has seen: to the step `then`, or to the end.
-
-    `data`: the saga's, decoded for the function of `then` alone.
-    """
+    """Go on behind `facts`, which `after` has seen: to the step `then`, or to the end."""
     if then is None:
         if (status := plan.saga.statuses.completed) is not None:
             _show(plan, after, facts, status)
@@ -120,10 +111,10 @@ def _onward(
         after.position += len(facts)
         return Decision(tuple(facts), after)
     path, node, due = then.path, then.step, now + then.step.timeout
-    made = node.do(data)
+    made = node.do(plan.read(after.data[""].raw))
     if not isinstance(made, Command):  # pyright: ignore[reportUnnecessaryIsInstance]  a function may return anything
         raise TypeError(path)
-    payload = plan.codec.encode(made.payload)
+    payload = plan.encode(made.payload)
     issued = e.CommandIssued(
         step=path,
         participant=node.participant.name,
@@ -136,7 +127,7 @@ def _onward(
     if node.waiting is not None:
         _show(plan, after, facts, node.waiting)
     facts.append(issued)
-    step = after.nodes[path] = ordered(IDLE, issued, payload)
+    step = after.nodes[path] = begun(issued, payload)
     after.timers[path] = due
     after.position += len(facts)
     return Decision(tuple(facts), after, (after.command(path, step),))
@@ -151,7 +142,3 @@ def _show(plan: Plan, after: State, facts: "list[e.AnyEvent]", status: str) -> N
     """Move to the saga's own `status`."""
     if (fact := business.fact(plan, after, status)) is not None:
         _tell(after, facts, fact)
-
-
-def _data(plan: Plan, state: State) -> object:
-    return plan.decoders[""](state.data[""].raw)

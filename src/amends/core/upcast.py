@@ -20,17 +20,14 @@ UPCASTERS: Upcasters = {}
 """By (type, version): what makes an event of that version one of the next. The first contract needs none."""
 
 _encode = msgspec.json.Encoder().encode
+to_body: Callable[[Sequence[AnyEvent]], bytes] = _encode
+"""Return the body of a stored row."""
 _decode = msgspec.json.Decoder(tuple[AnyEvent, ...], strict=True).decode
 _plain = msgspec.json.Decoder(list[Plain]).decode
 
 
 class UnknownEvent(ValueError):
     """A stored event is of no known type or of a newer contract; the text names it."""
-
-
-def to_body(events: "Sequence[AnyEvent]") -> bytes:
-    """Return the body of a stored row."""
-    return _encode(events)
 
 
 def from_body(body: bytes, upcasters: Upcasters = UPCASTERS) -> "tuple[AnyEvent, ...]":
