@@ -59,6 +59,16 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     permit: Permit
 
 
+class Worker:
+    """Who takes one command after the other."""
+
+    __slots__ = ("call",)
+
+    def __init__(self) -> None:
+        self.call: Call | None = None
+        """What it has on its way."""
+
+
 class Posted:
     """What is on its way without a worker."""
 
@@ -94,7 +104,7 @@ class Lane:
         self._blocked: dict[Kind, Obstacle] = {}
         """What is in the way of those that are queued, or was when the first of them came."""
         self._idle: deque[asyncio.Future[None]] = deque()
-        self._workers: dict[asyncio.Task[None], Call | None] = {}
+        self._workers: dict[asyncio.Task[None], Worker] = {}
         self._post = transport.post if isinstance(transport, Posts) and transport.posts else None
         self._posted: set[Posted] = set()
         self._checking = False
@@ -114,7 +124,7 @@ class Lane:
     @property
     def in_flight(self) -> int:
         """Return how many commands are on their way."""
-        return len(self._posted) + sum(call is not None for call in self._workers.values())
+        return len(self._posted) + sum(worker.call is not None for worker in self._workers.values())
 
     @property
     def transport(self) -> Transport:
@@ -144,12 +154,7 @@ class Lane:
         """Queue `command`; return False when it was set aside instead."""
         if self._stopping:
             return True
-        # Behind those who wait outside nobody is let in before them, beyond what keeps the workers busy.
-        crowded = self.backlog.size > 0 and self._queue.length >= self._width
-        is_shut = not self._breaker.is_closed and self.gate.is_shut(self._queue.length)
-        if is_shut:
-            self.gate.held["breaker"] += 1
-        if crowded or is_shut:
+        if (self.backlog.size or not self._breaker.is_closed) and self._must_wait_outside():
             self._remember(command)
             return False
         self._queue.add(command)
@@ -159,6 +164,14 @@ class Lane:
             # A worker that wakes does so in the next turn of the loop: what is sent until then is its work as well.
             self._check()
         return True
+
+    def _must_wait_outside(self) -> bool:
+        """Tell whether a command that comes now is set aside."""
+        if not self._breaker.is_closed and self.gate.is_shut(self._queue.length):
+            self.gate.held["breaker"] += 1
+            return True
+        # Behind those who wait outside nobody is let in before them, beyond what keeps the workers busy.
+        return self.backlog.size > 0 and self._queue.length >= self._width
 
     def _remember(self, command: SendCommand) -> None:
         self.backlog.add(StreamKey(command.namespace, command.saga_id), command.direction)
@@ -217,9 +230,9 @@ class Lane:
                 return
         if len(self._workers) < self._width:
             # Not in the context of whoever happened to send: what is current there is nothing of the next command.
-            context = self._context.copy()
-            task = asyncio.create_task(self._work(), name=f"amends-lane-{self.name}", context=context)
-            self._workers[task] = None
+            context, worker = self._context.copy(), Worker()
+            task = asyncio.create_task(self._work(worker), name=f"amends-lane-{self.name}", context=context)
+            self._workers[task] = worker
             task.add_done_callback(self._gone)
             self._checking = True
 
@@ -237,7 +250,7 @@ class Lane:
 
     def _may_some_go(self) -> bool:
         """Tell whether any of those that are queued may go."""
-        if self._queue.has_first_do and self.gate.is_free:
+        if self._queue.first_dos.waiting and self.gate.is_free:
             return True
         if any(map(self._may_go, self._queue.kinds())):
             return True
@@ -261,17 +274,17 @@ class Lane:
 
     def _next(self) -> Call | None:
         """Return the next command that may go, with its permit."""
-        if not self._queue.length:
+        queue, dos = self._queue, self._queue.first_dos
+        if not queue.length:
             return None
         # As `gate.is_free` says, without the call.
-        if self._breaker.is_closed and not (self.gate.is_limited or self._blocked):
-            command = self._queue.take_first_do()
-            if command is not None:
-                return Call(command, self.gate.begin_first_do())
-        command = self._queue.take(self._may_go)
+        if self._breaker.is_closed and not (self.gate.is_limited or self._blocked):  # noqa: SIM102
+            if len(dos.waiting) == queue.length:
+                return Call(queue.take_from(dos), self.gate.begin_first_do())
+        command = queue.take(self._may_go)
         return None if command is None else Call(command, self._begin(command))
 
-    async def _work(self) -> None:
+    async def _work(self, worker: Worker) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a worker runs as a task")
@@ -279,7 +292,7 @@ class Lane:
             self._checking = False
             while (call := self._next()) is not None:
                 command = call.command
-                self._workers[task] = call
+                worker.call = call
                 if self._queue.length and not self._checking:
                     self._check_later()
                 if self.backlog.size and self._queue.length < self._width:
@@ -290,7 +303,7 @@ class Lane:
                     if isinstance(error, asyncio.CancelledError) and task.cancelling():
                         raise
                     answer = self._raised(command, error)
-                self._workers[task] = None
+                worker.call = None
                 self._came(call, answer)
             # A call that would not be cancelled ends here when its lane was stopped meanwhile.
             if self._stopping:
@@ -366,9 +379,10 @@ class Lane:
 
         Return False when the attempt was not sent: it waits, and its time stands still.
         """
-        for task, call in self._workers.items():
+        for task, worker in self._workers.items():
+            call = worker.call
             if call is not None and _same(call.command, command):
-                self._workers[task] = None
+                worker.call = None
                 task.cancel()
                 self._settle(call.permit, command, SILENT)
                 return True
