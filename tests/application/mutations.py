@@ -16,6 +16,7 @@ class Mutation(NamedTuple):
 
 
 ENGINE = "application/engine.py"
+CONSEQUENCES = "application/consequences.py"
 RECOVERY = "application/recovery.py"
 LANES = "application/lane.py"
 TIMERS = "application/timers.py"
@@ -88,13 +89,13 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a trigger that comes while an append is in flight is dropped",
         ENGINE,
-        "        instance.queue.append(ask)\n        if not instance.busy:",
-        "        if not instance.busy:\n            instance.queue.append(ask)\n        if not instance.busy:",
+        "            instance.queue.append(ask)\n        else:",
+        "            instance.busy or instance.queue.append(ask)\n        else:",
         "test_verbs.py::test_concurrent_starts_make_one_instance",
     ),
     Mutation(
         "a lost lock is taken for a commit",
-        ENGINE,
+        CONSEQUENCES,
         "        if verdict is not True:",
         "        if verdict is None:",
         "test_verbs.py::test_a_start_with_other_data_is_a_conflict",
@@ -102,7 +103,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a lost lock drops its trigger",
         ENGINE,
-        "        ask.is_new = False\n        instance.queue.appendleft(ask)\n",
+        "        ask.is_new = False\n        instance.queue.insert(0, ask)\n",
         "        ask.waiter and ask.waiter.set_exception(RuntimeError('lost'))\n",
         "test_persistence.py::test_a_lost_lock_reloads_and_decides_again_and_harms_no_neighbour",
     ),
@@ -151,7 +152,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an index row that was too early stays as it is",
         "application/index_row.py",
-        "    return not moved and not instance.state.final\n",
+        "    return not has_moved and not instance.state.final\n",
         "    return False\n",
         "test_timers.py::test_an_index_row_that_was_too_early_is_corrected_once",
     ),
@@ -242,8 +243,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an act on what has moved is done",
         ENGINE,
-        "        if ask.expected is not None and ask.expected != instance.state.position:",
-        "        if False:",
+        "    if expected != instance.state.position:",
+        "    if False:",
         "test_steering.py::test_of_two_who_saw_the_same_only_the_first_acts",
     ),
     Mutation(

@@ -170,8 +170,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "nobody is asked what became of a command",
         "application/engine.py",
-        "        if self._doubts.are_possible and (doubted := self._doubts.raised_by(instance.state, decision, ask)):",
-        "        if doubted := NOTHING:",
+        "doubted := self._doubts.raised_by(state, decision, ask)",
+        "doubted := NOTHING",
         DOUBTS + "test_what_had_succeeded_goes_on_and_is_not_undone[memory-lost]",
     ),
     Mutation(

@@ -222,6 +222,18 @@ async def test_ids_that_are_made_sort_as_they_were_made() -> None:
     assert datetime.fromtimestamp((last.int >> 80) / 1000, UTC) - clock.now() < timedelta(milliseconds=2)
 
 
+def test_ids_grow_beyond_the_block_of_time_whose_beginning_they_share() -> None:
+    clock = ManualClock()
+    clock.move(timedelta(milliseconds=2**16 - clock.now().timestamp() * 1000 % 2**16, microseconds=-1))
+    ids = SagaIds(clock)
+    made = [ids.make() for _ in range(50)]
+    clock.move(timedelta(seconds=90))
+    made += [ids.make() for _ in range(50)]
+    assert made == sorted(made)
+    assert [len(set(half)) for half in ([one[:8] for one in made], made)] == [3, 100]
+    assert UUID(made[50]).int >> 80 == int(clock.now().timestamp() * 1000)
+
+
 def test_every_id_that_is_made_has_all_its_bits_of_chance() -> None:
     ids = SagaIds(ManualClock())
     made = [UUID(ids.make()) for _ in range(1_100)]

@@ -98,7 +98,7 @@ class Dispatcher:
             for observer in lane.observers:
                 command = observer.sending(instance, command)
         if lane is None or lane.send(command):
-            instance.in_flight.add((command.command_id, command.attempt))
+            instance.in_flight[command.command_id] = command.attempt
 
     def resend(self, instance: Instance, now: datetime, lane: Lane | None = None) -> frozenset[str]:
         """Send what is outstanding and not in flight, in one lane or all; return the steps whose time is over."""
@@ -125,7 +125,7 @@ class Dispatcher:
         held: list[str] = []
         for command in instance.state.outstanding():
             if command.due is not None and command.due <= now:
-                instance.in_flight.discard((command.command_id, command.attempt))
+                instance.landed(command)
                 lane = self.lane_of(command)
                 if lane is not None and not lane.give_up(command):
                     held.append(command.step)

@@ -14,13 +14,14 @@ It does not: hold business rules, know time beyond its clock, or write by itself
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
 from msgspec.structs import replace
 
 from amends.application.beginnings import Beginnings
+from amends.application.consequences import Consequences, Underway, acknowledge
 from amends.application.dispatcher import Dispatcher
 from amends.application.doubts import NOTHING, Doubts
 from amends.application.entrance import Ended, Entrance
@@ -28,12 +29,11 @@ from amends.application.errors import NotRunning, PositionMoved
 from amends.application.gate import Protection
 from amends.application.handover import Handover
 from amends.application.inbox_row import Canonical, accepted
-from amends.application.index_row import KEEP, PARKED, change_with, corrected, is_early, remember
+from amends.application.index_row import PARKED, change_with, corrected, is_early, moved
 from amends.application.instance import Ask, Instance
 from amends.application.lane import Lane
 from amends.application.live import Live
 from amends.application.loader import Loader
-from amends.application.observer import Witness
 from amends.application.own_index import OwnIndex, SharedIndex, WholeIndex
 from amends.application.recovery import Recovery
 from amends.application.refusals import DEFECTS, not_loaded, report
@@ -89,14 +89,13 @@ class Engine:
         self.availability = self._loader.availability
         self._loading: set[asyncio.Task[None]] = set()
         self._is_opened = False
-        not_open = "the orchestrator is not open; use `async with Orchestrator(...)`"
-        self._stopped: Exception | None = NotRunning(not_open)
         self.shards = Shards(is_shared=isinstance(store, SharedStore))
         index = (
             SharedIndex(store, store, self.shards) if isinstance(store, SharedStore) else WholeIndex(store)
         )
         self._dispatcher = self._lanes(transports, (lane_width, most_live), protections, index)
-        self._doubts = Doubts(self._dispatcher, partial(self._answered, is_settled=True))
+        found = partial(self._answered, ask_with=partial(Ask, is_settled=True))
+        self._doubts = Doubts(self._dispatcher, found)
         self._live = Live(
             most_live=most_live, most_waiting=most_waiting, make_room=self._dispatcher.make_room
         )
@@ -104,6 +103,9 @@ class Engine:
         self._writer.in_halves &= not self._dispatcher.posts
         self._handover = Handover(self._live)
         self.timers = Timers(index, clock, due=self._due, on_stop=self._fail, availability=self.availability)
+        self.consequences = Consequences(
+            self._dispatcher, self.timers, go_on=self._work, not_stored=self._not_stored
+        )
         self.recovery = Recovery(
             index,
             self._loader.patience,
@@ -124,8 +126,6 @@ class Engine:
             submit=self._submit,
         )
         self.sharing = self._shared(store, canonical, most_waiting)
-        self.witnesses: tuple[Witness, ...] = ()
-        """Those who are told of each decision that is stored."""
 
     def _lanes(
         self,
@@ -196,7 +196,7 @@ class Engine:
             raise NotRunning("an orchestrator is opened once; make a new one")
         await self._loader.open()
         self._is_opened = True
-        self._stopped = None
+        self.consequences.stopped = None
         self._writer.start()
         self.timers.start()
         self._dispatcher.start()
@@ -211,7 +211,7 @@ class Engine:
 
     async def close(self) -> None:
         """Stop acting, write what was decided, let go of the store. What is outstanding goes on at the next open."""
-        self._stopped = self._stopped or NotRunning("the orchestrator was closed")
+        self.consequences.stopped = self.consequences.stopped or NotRunning("the orchestrator was closed")
         try:
             if self.sharing is not None:
                 await self.sharing.stop()
@@ -224,12 +224,12 @@ class Engine:
             await self._writer.stop()
             await self._dispatcher.stop()
         finally:
-            self._live.release(self._stopped)
-            await self._loader.close(self._stopped)
+            self._live.release(self.consequences.stopped)
+            await self._loader.close(self.consequences.stopped)
 
     def _fail(self, error: Exception) -> None:
         """The store cannot be used any more: nobody is acknowledged, nothing is looked at."""
-        self._stopped = error
+        self.consequences.stopped = error
         self.timers.halt()
         self._live.release(error)
 
@@ -237,8 +237,8 @@ class Engine:
 
     def check_running(self) -> None:
         """Raise what stopped the engine, if it does not run."""
-        if self._stopped is not None:
-            raise self._stopped.with_traceback(None)
+        if self.consequences.stopped is not None:
+            raise self.consequences.stopped.with_traceback(None)
 
     def _instance(self, key: StreamKey) -> Instance:
         """Return the live instance, bringing it into memory if it is not there."""
@@ -260,7 +260,11 @@ class Engine:
     def _submit(self, instance: Instance, ask: Ask) -> None:
         if self._live.resting:
             self._live.wake(instance)
-        instance.queue.append(ask)
+        if instance.busy or instance.queue or instance.leaving or self.consequences.stopped is not None:
+            instance.queue.append(ask)
+        else:
+            # Nothing else is to be done for it: the usual case needs no queue.
+            self._take(instance, ask)
         if not instance.busy:
             self._work(instance)
 
@@ -271,12 +275,8 @@ class Engine:
         if instance.leaving and not instance.busy:
             self._handover.finish(instance)
             return
-        while instance.queue and not instance.busy and self._stopped is None:
-            ask = instance.queue.popleft()
-            try:
-                self._take(instance, ask)
-            except DEFECTS as error:
-                self._failed(instance, ask, error)
+        while instance.queue and not instance.busy and self.consequences.stopped is None:
+            self._take(instance, instance.queue.pop(0))
         if instance.busy:
             return
         if instance.ended and not instance.queue:
@@ -284,35 +284,44 @@ class Engine:
         self._live.leave(instance)
 
     def _take(self, instance: Instance, ask: Ask) -> None:
-        """Decide one trigger and have what follows stored. A start is decided by the definition that it wants."""
-        plan = ask.wanted or instance.plan or self._registry.plan_of(instance.state)
-        if ask.expected is not None and ask.expected != instance.state.position:
-            raise PositionMoved(instance.key.saga_id, ask.expected, instance.state.position)
-        now, trigger, held = self._clock.now(), ask.trigger, NOTHING
-        if is_tick := type(trigger) is Tick:
-            instance.ticking = False
-            held = self._dispatcher.give_up_late(instance, now)
-            trigger = Tick(held)
-        elif ask.lane is not None:
-            trigger = Recover(self._dispatcher.resend(instance, now, ask.lane))
-        ask.before = instance.state
-        decision = decide(plan, instance.state, trigger, now)
-        if self._doubts.are_possible and (doubted := self._doubts.raised_by(instance.state, decision, ask)):
-            held |= doubted
-            decision = decide(plan, instance.state, Tick(held) if is_tick else Recover(NOTHING), now)
-        if decision.events:
-            if not instance.state.position:
-                instance.plan = plan
-                ask.is_new = True
-            elif is_tick:
-                self.timers.fired(instance.state.wake_at, now)
-            index = change_with(instance, decision, timer_fired=is_tick, held=held)
-            self._store_decision(instance, ask, decision, index, now)
-            return
-        if is_tick and is_early(instance, now):
-            # No timer was due although the row said so, and it has not moved meanwhile.
-            self._reindex(instance, corrected(instance.state, held))
-        self._acknowledge(instance, ask)
+        """Decide one trigger and have what follows stored; when nothing comes of it, whoever sent it is told.
+
+        A start is decided by the definition that it wants.
+        """
+        try:
+            state = instance.state
+            plan = ask.wanted or instance.plan or self._registry.plan_of(state)
+            if ask.expected is not None:
+                _check_position(instance, ask.expected)
+            now, trigger, held = self._clock.now(), ask.trigger, NOTHING
+            if is_tick := type(trigger) is Tick:
+                instance.ticking = False
+                held = self._dispatcher.give_up_late(instance, now)
+                trigger = Tick(held)
+            elif ask.lane is not None:
+                trigger = Recover(self._dispatcher.resend(instance, now, ask.lane))
+            if ask.waiter is not None:
+                ask.before = state
+            decision = decide(plan, state, trigger, now)
+            if self._doubts.are_possible and (doubted := self._doubts.raised_by(state, decision, ask)):
+                held |= doubted
+                decision = decide(plan, state, Tick(held) if is_tick else Recover(NOTHING), now)
+            if decision.events:
+                if not state.position:
+                    instance.plan = plan
+                    ask.is_new = True
+                elif is_tick:
+                    self.timers.fired(state.wake_at, now)
+                is_due = is_tick or held
+                index = moved(decision.state, held) if is_due else change_with(instance, decision)
+                self._store_decision(instance, ask, decision, index, now)
+                return
+            if is_tick and is_early(instance, now):
+                # No timer was due although the row said so, and it has not moved meanwhile.
+                self._reindex(instance, corrected(state, held))
+            acknowledge(instance, ask)
+        except DEFECTS as error:
+            self._failed(instance, ask, error)
 
     def _failed(self, instance: Instance, ask: Ask, error: BaseException) -> None:
         """Nothing came of a trigger; whoever sent it is told."""
@@ -332,53 +341,17 @@ class Engine:
         )
         instance.busy = True
         instance.asking = ask.waiter
-        number, after = ask.number, decision.state.position
-        handled = None if number is None else accepted(number, after, is_new=ask.is_new)
+        handled = None
+        if ask.number is not None:
+            handled = accepted(ask.number, decision.state.position, is_new=ask.is_new)
         append = Append(transition, index, handled)
-        self._writer.append(append, partial(self._settled, instance, ask, decision, append))
-
-    def _settled(
-        self, instance: Instance, ask: Ask, decision: Decision, append: Append, verdict: Verdict
-    ) -> None:
-        """The store has answered. If the facts are durable: now, and not before, act on them."""
-        instance.busy = False
-        instance.asking = None
-        if verdict is not True:
-            self._not_stored(instance, ask, verdict)
-            return
-        for witness in self.witnesses:
-            witness.committed(instance, decision, append.transition.recorded_at)
-        instance.state = decision.state
-        ask.is_stored = True
-        if (index := append.index) is not KEEP:
-            remember(instance, index)
-            if type(index) is SetIndex:
-                self.timers.note(index.wake_at)
-        if self._stopped is None and not instance.leaving:
-            for command in decision.commands:
-                self._dispatcher.send(instance, command)
-        self._acknowledge(instance, ask)
-        if instance.queue or instance.leaving or not instance.in_flight:
-            self._work(instance)
-
-    def _acknowledge(self, instance: Instance, ask: Ask) -> None:
-        state, waiter = instance.state, ask.waiter
-        if waiter is not None and not waiter.done():
-            if ask.until is not None:
-                instance.ended[waiter] = ask.until
-            else:
-                waiter.set_result(state)
-        if state.final:
-            # After the end nobody waits for an answer any more; a late one is still taken when it comes.
-            instance.in_flight.clear()
-        if instance.ended and (state.final or state.stuck):
-            instance.tell()
+        self._writer.append(append, Underway(self.consequences, instance, ask, decision, append).settled)
 
     def _not_stored(self, instance: Instance, ask: Ask, verdict: Verdict) -> None:
         if verdict is False:
             self._lost(instance, ask)
         elif isinstance(verdict, StoreFenced):
-            instance.queue.appendleft(ask)
+            instance.queue.insert(0, ask)
             self._work(instance)
         elif isinstance(verdict, ValueError):
             self._unstorable(instance, ask, verdict)
@@ -396,24 +369,26 @@ class Engine:
     def _lost(self, instance: Instance, ask: Ask) -> None:
         """Somebody else wrote first: read what is there and decide again."""
         ask.is_new = False
-        instance.queue.appendleft(ask)
-        instance.indexed = False
+        instance.queue.insert(0, ask)
+        instance.row = None
         self._load(instance, resend=True)
 
     # --- what comes back ---
 
-    def _answered(self, command: SendCommand, answer: Answer | Accepted, *, is_settled: bool = False) -> None:
-        """A transport brought an answer, which is `is_settled` when the participant was asked for more already."""
+    def _answered(
+        self, command: SendCommand, answer: Answer | Accepted, ask_with: Callable[[Reply], Ask] = Ask
+    ) -> None:
+        """A transport brought an answer, or a participant that was asked what became of its command."""
         instance = self._live.get((command.namespace, command.saga_id))
         if instance is not None:
-            instance.in_flight.discard((command.command_id, command.attempt))
+            instance.landed(command)
             if type(answer) is not Succeeded and isinstance(answer, Accepted):  # the latter is slow to say no
                 self._live.leave(instance)
                 return
-        elif isinstance(answer, Accepted) or self._stopped is not None:
+        elif isinstance(answer, Accepted) or self.consequences.stopped is not None:
             return
         reply = Reply(command.step, command.direction, command.round, command.attempt, answer)
-        ask = Ask(reply, is_settled=is_settled)
+        ask = ask_with(reply)
         if instance is not None:
             self._submit(instance, ask)
         elif self.shards.holds(key := StreamKey(command.namespace, command.saga_id)):
@@ -426,7 +401,7 @@ class Engine:
         instance = self._live.get(StreamKey(command.namespace, command.saga_id))
         if instance is not None:
             # At once: its lane may want it back before it has left.
-            instance.in_flight.discard((command.command_id, command.attempt))
+            instance.landed(command)
             # Later: this may be asked for while it is being decided.
             asyncio.get_running_loop().call_soon(self._live.leave, instance)
 
@@ -442,7 +417,7 @@ class Engine:
 
     def _due(self, row: OpenInstance) -> bool:
         """A timer may be due; tell whether that is news."""
-        if self._stopped is not None or not self.shards.holds(row.key):
+        if self.consequences.stopped is not None or not self.shards.holds(row.key):
             return False
         instance = self._instance(row.key)
         if instance.ticking:
@@ -456,7 +431,7 @@ class Engine:
 
         def done() -> None:
             instance.busy = False
-            remember(instance, change)
+            instance.row = change
             self._work(instance)
 
         instance.busy = True
@@ -482,7 +457,7 @@ class Engine:
         if resend and not (state.final or instance.leaving):  # noqa: SIM102  what is sent is no condition
             # What may not have arrived; an attempt whose time is over gets its full time first, as a fact.
             if self._dispatcher.resend(instance, self._clock.now()):
-                instance.queue.appendleft(Ask(Recover()))
+                instance.queue.insert(0, Ask(Recover()))
         self._work(instance)
 
     def _unreadable(self, instance: Instance, error: Exception) -> None:
@@ -498,3 +473,9 @@ class Engine:
             self._handover.finish(instance)
         else:
             self._live.leave(instance)
+
+
+def _check_position(instance: Instance, expected: int) -> None:
+    """Raise PositionMoved if the instance does not stand where it was seen."""
+    if expected != instance.state.position:
+        raise PositionMoved(instance.key.saga_id, expected, instance.state.position)

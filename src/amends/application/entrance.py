@@ -85,7 +85,8 @@ class Entrance:
         try:
             return await waiter
         finally:
-            self._waits_no_more(instance, waiter)
+            if instance.ended:
+                self._waits_no_more(instance, waiter)
 
     async def act(self, key: StreamKey, trigger: Trigger, expected: int | None = None) -> State:
         """Bring `trigger` to its instance and return the state once what follows is durable.

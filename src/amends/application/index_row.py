@@ -20,31 +20,35 @@ PARKED: Final = SetIndex(None, outstanding=True)
 """Of an instance that this process cannot run: no timer looks at it again, the next opening does."""
 
 
-def change_with(
-    instance: Instance, decision: Decision, *, timer_fired: bool, held: Collection[str] = ()
-) -> IndexChange:
-    """Return the change that goes with `decision`. A row whose timer fired is due, so it must move.
-
-    `held`: the steps whose command was held back, which are not looked at before it goes.
-    """
+def change_with(instance: Instance, decision: Decision) -> IndexChange:
+    """Return the change that goes with `decision`."""
     state = decision.state
     if state.final:
         return REMOVE
-    wake_at = _wake_at(state, held) if held else state.wake_at
+    wake_at = state.wake_at
     outstanding = bool(decision.commands) or state.is_outstanding
-    if instance.indexed and not timer_fired and instance.index_outstanding >= outstanding:
-        known = instance.index_wake_at
+    row = instance.row
+    if row is not None and row.outstanding >= outstanding:
+        known = row.wake_at
         early_enough = wake_at is None or (known is not None and known <= wake_at)
-        if early_enough and (outstanding or (known == wake_at and not instance.index_outstanding)):
+        if early_enough and (outstanding or (known == wake_at and not row.outstanding)):
             return KEEP
     return SetIndex(wake_at, outstanding)
 
 
+def moved(state: State, held: Collection[str]) -> IndexChange:
+    """Return the change that goes with a decision to `state` for which a timer fired: its row is due, so it must move.
+
+    `held`: the steps whose command was held back, which are not looked at before it goes.
+    """
+    return REMOVE if state.final else corrected(state, held)
+
+
 def is_early(instance: Instance, now: datetime) -> bool:
     """Tell whether a row that was due said so too early: it has not moved since, and the instance has not ended."""
-    wake_at = instance.index_wake_at
-    moved = instance.indexed and (wake_at is None or wake_at > now)
-    return not moved and not instance.state.final
+    row = instance.row
+    has_moved = row is not None and (row.wake_at is None or row.wake_at > now)
+    return not has_moved and not instance.state.final
 
 
 def corrected(state: State, held: Collection[str] = ()) -> SetIndex:
@@ -56,13 +60,3 @@ def _wake_at(state: State, held: Collection[str]) -> datetime | None:
     if not held or state.wake_at is None:
         return state.wake_at
     return min((due for path, due in state.timers.items() if path not in held), default=None)
-
-
-def remember(instance: Instance, change: IndexChange) -> None:
-    """Note in `instance` what its row says now."""
-    if type(change) is SetIndex:
-        instance.indexed = True
-        instance.index_wake_at = change.wake_at
-        instance.index_outstanding = change.outstanding
-    elif type(change) is RemoveIndex:
-        instance.indexed = False

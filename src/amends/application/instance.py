@@ -4,8 +4,6 @@ Rules: at most one append of an instance is on its way; triggers that come meanw
 It does not: act. The engine does.
 """
 
-from collections import deque
-from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -15,7 +13,7 @@ from amends.core.effect import SendCommand
 from amends.core.plan import Plan
 from amends.core.state import State
 from amends.core.trigger import Trigger
-from amends.ports import StreamKey
+from amends.ports import SetIndex, StreamKey
 
 
 class Awaits(Protocol):
@@ -70,13 +68,11 @@ class Instance:
         "busy",
         "ended",
         "in_flight",
-        "index_outstanding",
-        "index_wake_at",
-        "indexed",
         "key",
         "leaving",
         "plan",
         "queue",
+        "row",
         "state",
         "ticking",
     )
@@ -86,27 +82,30 @@ class Instance:
         self.key = key
         self.plan = plan
         self.state = state
-        self.queue: deque[Ask] = deque()
+        self.queue: list[Ask] = []
         self.busy = False
         """An append, a correction of the index row, or the loading of the stream is on its way."""
         self.asking: Waiter = None
         """Who waits for the append that is on its way."""
-        self.in_flight: set[tuple[str, int]] = set()
-        """Commands handed to the dispatcher and not answered: (command id, attempt)."""
+        self.in_flight: dict[str, int] = {}
+        """Commands handed to the dispatcher and not answered: the latest attempt of each, by command id."""
         self.ended: dict[Awaits, Until] = {}
         """Who waits for its end, or for less."""
         self.leaving = False
         """Another process goes on with it: it decides nothing more here."""
         self.ticking = False
         """A tick waits in the queue; another would say nothing new."""
-        self.indexed = False
-        """Whether the two values below are known to be what the index row says."""
-        self.index_wake_at: datetime | None = None
-        self.index_outstanding = False
+        self.row: SetIndex | None = None
+        """What its index row says, as far as that is known."""
 
     def is_at_work(self) -> bool:
         """Tell whether something waits for it, or something of it is on its way."""
         return bool(self.busy or self.queue or self.in_flight)
+
+    def landed(self, command: SendCommand) -> None:
+        """Take notice that an attempt is not in flight any more."""
+        if self.in_flight.get(command.command_id) == command.attempt:
+            del self.in_flight[command.command_id]
 
     def waiters(self) -> "list[Waiter]":
         """Return all who wait for something of it."""
@@ -117,7 +116,7 @@ class Instance:
         return [
             command
             for command in self.state.outstanding()
-            if (command.command_id, command.attempt) not in self.in_flight
+            if self.in_flight.get(command.command_id) != command.attempt
         ]
 
     def refuse(self, asks: list[Ask], error: Exception) -> None:

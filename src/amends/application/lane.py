@@ -63,6 +63,16 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     permit: Permit
 
 
+class Worker:
+    """Who takes one command after the other."""
+
+    __slots__ = ("call",)
+
+    def __init__(self) -> None:
+        self.call: Call | None = None
+        """What it has on its way."""
+
+
 class Posted:
     """What is on its way without a worker."""
 
@@ -99,7 +109,7 @@ class Lane:
         self._blocked: dict[Kind, Obstacle] = {}
         """What is in the way of those that are queued, or was when the first of them came."""
         self._idle: deque[asyncio.Future[None]] = deque()
-        self._workers: dict[asyncio.Task[None], Call | None] = {}
+        self._workers: dict[asyncio.Task[None], Worker] = {}
         self._post = transport.post if isinstance(transport, Posts) and transport.posts else None
         self._posted: set[Posted] = set()
         self._checking = False
@@ -119,7 +129,7 @@ class Lane:
     @property
     def in_flight(self) -> int:
         """Return how many commands are on their way."""
-        return len(self._posted) + sum(call is not None for call in self._workers.values())
+        return len(self._posted) + sum(worker.call is not None for worker in self._workers.values())
 
     @property
     def transport(self) -> Transport:
@@ -152,12 +162,7 @@ class Lane:
         if self._post is not None and self._passes(command):
             self._hand_over(self._post, command, self.gate.begin_first_do())
             return True
-        # Behind those who wait outside nobody is let in before them, beyond what keeps the workers busy.
-        crowded = self.backlog.size > 0 and self._queue.length >= self._width
-        is_shut = not self._breaker.is_closed and self.gate.is_shut(self._queue.length)
-        if is_shut:
-            self.gate.held["breaker"] += 1
-        if crowded or is_shut:
+        if (self.backlog.size or not self._breaker.is_closed) and self._must_wait_outside():
             self._remember(command)
             return False
         self._queue.add(command)
@@ -177,6 +182,14 @@ class Lane:
             and command.attempt == 1
             and command.direction == "do"
         )
+
+    def _must_wait_outside(self) -> bool:
+        """Tell whether a command that comes now is set aside."""
+        if not self._breaker.is_closed and self.gate.is_shut(self._queue.length):
+            self.gate.held["breaker"] += 1
+            return True
+        # Behind those who wait outside nobody is let in before them, beyond what keeps the workers busy.
+        return self.backlog.size > 0 and self._queue.length >= self._width
 
     def _remember(self, command: SendCommand) -> None:
         self.backlog.add(StreamKey(command.namespace, command.saga_id), command.direction)
@@ -235,9 +248,9 @@ class Lane:
                 return
         if len(self._workers) < self._width:
             # Not in the context of whoever happened to send: what is current there is nothing of the next command.
-            context = self._context.copy()
-            task = asyncio.create_task(self._work(), name=f"amends-lane-{self.name}", context=context)
-            self._workers[task] = None
+            context, worker = self._context.copy(), Worker()
+            task = asyncio.create_task(self._work(worker), name=f"amends-lane-{self.name}", context=context)
+            self._workers[task] = worker
             task.add_done_callback(self._gone)
             self._checking = True
 
@@ -255,7 +268,7 @@ class Lane:
 
     def _may_some_go(self) -> bool:
         """Tell whether any of those that are queued may go."""
-        if self._queue.has_first_do and self.gate.is_free:
+        if self._queue.first_dos.waiting and self.gate.is_free:
             return True
         if any(map(self._may_go, self._queue.kinds())):
             return True
@@ -279,17 +292,17 @@ class Lane:
 
     def _next(self) -> Call | None:
         """Return the next command that may go, with its permit."""
-        if not self._queue.length:
+        queue, dos = self._queue, self._queue.first_dos
+        if not queue.length:
             return None
         # As `gate.is_free` says, without the call.
-        if self._breaker.is_closed and not (self.gate.is_limited or self._blocked):
-            command = self._queue.take_first_do()
-            if command is not None:
-                return Call(command, self.gate.begin_first_do())
-        command = self._queue.take(self._may_go)
+        if self._breaker.is_closed and not (self.gate.is_limited or self._blocked):  # noqa: SIM102
+            if len(dos.waiting) == queue.length:
+                return Call(queue.take_from(dos), self.gate.begin_first_do())
+        command = queue.take(self._may_go)
         return None if command is None else Call(command, self._begin(command))
 
-    async def _work(self) -> None:
+    async def _work(self, worker: Worker) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a worker runs as a task")
@@ -297,7 +310,7 @@ class Lane:
             self._checking = False
             while (call := self._next()) is not None:
                 command = call.command
-                self._workers[task] = call
+                worker.call = call
                 if self._queue.length and not self._checking:
                     self._check_later()
                 if self.backlog.size and self._queue.length < self._width:
@@ -308,7 +321,7 @@ class Lane:
                     if isinstance(error, asyncio.CancelledError) and task.cancelling():
                         raise
                     answer = self._raised(command, error)
-                self._workers[task] = None
+                worker.call = None
                 self._came(command, call.permit, answer)
             # A call that would not be cancelled ends here when its lane was stopped meanwhile.
             if self._stopping:
@@ -387,9 +400,10 @@ class Lane:
 
         Return False when the attempt was not sent: it waits, and its time stands still.
         """
-        for task, call in self._workers.items():
+        for task, worker in self._workers.items():
+            call = worker.call
             if call is not None and _same(call.command, command):
-                self._workers[task] = None
+                worker.call = None
                 task.cancel()
                 self._settle(call.permit, command, SILENT)
                 return True

@@ -132,7 +132,7 @@ class Orchestrator:
         looking: tuple[Observer, ...] = () if self._tracer is None else (self._tracer,)
         if hooks:
             looking = (*looking, Hooks(hooks, trace_id=self.trace_id))
-        self._engine.witnesses = looking
+        self._engine.consequences.witnesses = looking
         self._engine.dispatcher.observe(looking, is_local=bool(hooks))
 
     @property
@@ -415,9 +415,8 @@ class Orchestrator:
 
     def _view(self, plan: Plan, state: State) -> SagaView[Any]:
         """Return the view by the definition that the instance runs on: it may be older than the one asked for."""
-        return view(
-            plan if state.fingerprint == plan.fingerprint else self._registry.plan_at_hand(state), state
-        )
+        is_same = state.fingerprint == plan.fingerprint
+        return SagaView(plan if is_same else self._registry.plan_at_hand(state), state)
 
     def _key(self, saga_id: str | None) -> StreamKey:
         if saga_id is not None:

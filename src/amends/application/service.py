@@ -129,7 +129,7 @@ class Service:
             store, poll=POLL if engine.shards.is_shared else None, availability=engine.availability
         )
         self._meter = Meter()
-        engine.witnesses = (*engine.witnesses, self._meter)
+        engine.consequences.witnesses = (*engine.consequences.witnesses, self._meter)
         self._listeners: list[Listener] = []
         if incoming is not None:
             self._listeners.append(incoming.arrivals.beginnings)
