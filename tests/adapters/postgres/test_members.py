@@ -27,6 +27,10 @@ OPEN = SetIndex(NOON, outstanding=True)
 AN_HOUR = timedelta(hours=1)
 OVERDUE = "UPDATE member SET expires_at = now() - interval '1 second' WHERE name = '{name}'"
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'one' AND wait_event_type = 'Lock'"
+SHARDS_OF = """
+SELECT namespace, saga_id, shard, get_byte(sha256(convert_to(namespace || '/' || saga_id, 'UTF8')), 0) % 64
+FROM open_instance
+"""
 ROWS = """
 SELECT concat_ws(
     ' ',
@@ -90,8 +94,10 @@ async def test_a_shard_is_what_the_servers_function_says(two: Two) -> None:
     keys = [StreamKey("ναμέ", f"é-{number}") for number in range(50)]
     await two.one.append([an_append(key, index=OPEN) for key in keys])
     async with session(two.address) as link:
-        rows = await link.fetch("SELECT namespace, saga_id, shard FROM open_instance")
-    assert {StreamKey(row[0], row[1]): row[2] for row in rows} == {key: shard_of(key) for key in keys}
+        rows = await link.fetch(SHARDS_OF)
+    shards = {key: shard_of(key) for key in keys}
+    assert {StreamKey(row[0], row[1]): row[2] for row in rows} == shards
+    assert {StreamKey(row[0], row[1]): row[3] for row in rows} == shards
     some = {shard_of(key) for key in keys[:5]}
     due = await two.one.membership().due(some, NOON)
     assert {row.key for row in due} == {key for key in keys if shard_of(key) in some}
@@ -298,9 +304,22 @@ async def test_what_lost_or_was_fenced_leaves_its_row_in_the_inbox(two: Two) -> 
     assert await ask(two.address, "SELECT count(*) FROM inbox_answer") == 0
 
 
-async def test_a_member_that_renews_does_not_drag_its_former_versions_along(two: Two) -> None:
-    """Every batch would walk over them. A place on a page is used again once the version there was cleared away."""
-    for _ in range(40):
-        await two.one.membership().renew()
-    place = await ask(two.address, "SELECT (ctid::text::point)[1] FROM member WHERE name = 'one'")
-    assert float(place) <= 25
+async def test_a_member_that_renews_does_not_drag_its_former_versions_along(address: Address) -> None:
+    """Every batch would walk over them. A place on a page is used again once the version there was cleared away.
+
+    That is not while anybody's transaction is under way that is older, be it another test's: then it is tried again.
+    """
+    async with asyncio.timeout(60):
+        while await _place_after(address, renewals=40) > 25:
+            await tell(address, f"DROP SCHEMA {address.schema} CASCADE")
+
+
+async def _place_after(address: Address, *, renewals: int) -> float:
+    """Return which version's place on its page the first member of a new store has come to."""
+    store = PostgresEventStore(address, lease=AN_HOUR)
+    await store.open()
+    for _ in range(renewals):
+        await store.membership().renew()
+    place = await ask(address, "SELECT (ctid::text::point)[1] FROM member")
+    await store.close()
+    return float(place)

@@ -27,8 +27,8 @@ TABLES = {
 """What fills them."""
 BY_KEY = {"Index Cond", "Recheck Cond", "TID Cond"}
 STATEMENTS = {
-    "append": (statements.APPEND, 17),
-    "append_begun": (statements.APPEND_BEGUN, 11),
+    "append": (statements.APPEND, 18),
+    "append_begun": (statements.APPEND_BEGUN, 12),
     "append_ended": (statements.APPEND_ENDED, 8),
     "correct_open_instance": (statements.CORRECT_OPEN_INSTANCE, 5),
     "put_inbox": (statements.PUT_INBOX, 6),

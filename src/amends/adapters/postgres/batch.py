@@ -8,7 +8,7 @@ Rules
 They do not: ask, write, or wait.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
@@ -17,6 +17,7 @@ import msgspec
 from amends.adapters.postgres import statements
 from amends.adapters.postgres.numbers import Found
 from amends.ports.event_store import Append, KeepIndex, SetIndex, StreamKey
+from amends.ports.shared_store import shard_of
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """From which the statements count microseconds."""
@@ -132,12 +133,12 @@ def prepare(appends: Sequence[Append], found: Found, *, is_unusual: bool = False
         return Prepared(statements.APPEND_ENDED, (*_keys(ended), *transitions), resting)
     streams = _array([*begun.values()]), *_keys(begun)
     if is_usual and not ended and begun.keys() == kept.keys():
-        rows = _index([kept[key] for key in begun])
+        rows = _index({key: kept[key] for key in begun})
         return Prepared(statements.APPEND_BEGUN, (*streams, *rows, *transitions), resting)
     arguments = (
         *streams,
         *_keys(kept),
-        *_index(kept.values()),
+        *_index(kept),
         *_keys(ended),
         _array([row.number for row in handled]),
         _bodies([row.answer for row in handled]),
@@ -146,7 +147,11 @@ def prepare(appends: Sequence[Append], found: Found, *, is_unusual: bool = False
     return Prepared(statements.APPEND, arguments, resting)
 
 
-def _index(rows: Collection[SetIndex]) -> tuple[str, str]:
-    """Return when instances are to be looked at, and whether a command of theirs may be unanswered."""
-    looks = [None if row.wake_at is None else (row.wake_at - EPOCH) // MICROSECOND for row in rows]
-    return _array(looks), _array([row.outstanding for row in rows])
+def _index(rows: Mapping[StreamKey, SetIndex]) -> tuple[str, str, str]:
+    """Return when instances are to be looked at, whether a command of theirs may be unanswered, and their shards.
+
+    The server could compute shards as well; it is the busier of the two.
+    """
+    kept = rows.values()
+    looks = [None if row.wake_at is None else (row.wake_at - EPOCH) // MICROSECOND for row in kept]
+    return _array(looks), _array([row.outstanding for row in kept]), _array([*map(shard_of, rows)])

@@ -6,7 +6,8 @@ Rules
 - Statements touch rows by key. Plans that would read whole tables are switched off: they may look cheap to a planner
   that knows the tables from when they were small.
 - So there is nothing to choose between for the statements that write, and they are planned once: planning a batch
-  costs more than storing twenty transitions. A question of an operator is planned each time, by its arguments.
+  costs more than storing twenty transitions. They find single rows: bitmaps of pages would be made in vain. A question
+  of an operator is planned each time, by its arguments.
 It does not: know streams, or open itself again.
 """
 
@@ -73,6 +74,8 @@ async def connect(address: Address, *, within: float, is_reader: bool = False, p
     if is_reader:
         settings["default_transaction_read_only"] = "on"
     settings["plan_cache_mode"] = _CACHE_MODES[plans]
+    if plans == "once":
+        settings["enable_bitmapscan"] = "off"
     try:
         return await driver.connect(address, settings=settings, within=within, answer_within=ANSWER_SECONDS)
     except DRIVER_ERRORS as fault:

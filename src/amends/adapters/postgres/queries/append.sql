@@ -16,12 +16,12 @@ WITH guard AS (
     SELECT namespace, saga_id,
         timestamptz '2000-01-01 00:00:00+00'
             + since / 1000000 * interval '1 second' + since % 1000000 * interval '1 microsecond',
-        outstanding,
-        get_byte(sha256(convert_to(namespace || '/' || saga_id, 'UTF8')), 0) % 64
+        outstanding, shard
     FROM (
         SELECT unnest(string_to_array($5::text, E'\x01')) AS namespace,
             unnest(string_to_array($6::text, E'\x01')) AS saga_id,
-            unnest($7::text::bigint[]) AS since, unnest($8::text::boolean[]) AS outstanding
+            unnest($7::text::bigint[]) AS since, unnest($8::text::boolean[]) AS outstanding,
+            unnest($9::text::smallint[]) AS shard
         FROM guard
     ) AS given
     ON CONFLICT (namespace, saga_id) DO UPDATE
@@ -34,13 +34,13 @@ WITH guard AS (
             WHERE kept.namespace = ended.namespace AND kept.saga_id = ended.saga_id
         )
         FROM (
-            SELECT unnest(string_to_array($9::text, E'\x01')) AS namespace,
-                unnest(string_to_array($10::text, E'\x01')) AS saga_id
+            SELECT unnest(string_to_array($10::text, E'\x01')) AS namespace,
+                unnest(string_to_array($11::text, E'\x01')) AS saga_id
             FROM guard
         ) AS ended
     ))
 ), done AS (
-    SELECT $11::text::bigint[] AS numbers, string_to_array(convert_from($12::bytea, 'UTF8'), E'\x01') AS answers
+    SELECT $12::text::bigint[] AS numbers, string_to_array(convert_from($13::bytea, 'UTF8'), E'\x01') AS answers
     FROM guard
 ), handled AS (
     DELETE FROM inbox WHERE number = ANY ((SELECT numbers FROM done)::bigint[])
@@ -55,8 +55,8 @@ WITH guard AS (
 INSERT INTO transition (stream, position, events, recorded_at, body)
 SELECT stream, position, events, timestamptz '2000-01-01 00:00:00+00' + since * interval '1 microsecond', body::json
 FROM (
-    SELECT unnest($13::text::bigint[]) AS stream, unnest($14::text::integer[]) AS position,
-        unnest($15::text::integer[]) AS events, unnest($16::text::bigint[]) AS since,
-        unnest(string_to_array(convert_from($17::bytea, 'UTF8'), E'\x01')) AS body
+    SELECT unnest($14::text::bigint[]) AS stream, unnest($15::text::integer[]) AS position,
+        unnest($16::text::integer[]) AS events, unnest($17::text::bigint[]) AS since,
+        unnest(string_to_array(convert_from($18::bytea, 'UTF8'), E'\x01')) AS body
     FROM guard
 ) AS given

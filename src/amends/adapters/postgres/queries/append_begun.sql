@@ -12,20 +12,20 @@ WITH guard AS (
     SELECT namespace, saga_id,
         timestamptz '2000-01-01 00:00:00+00'
             + since / 1000000 * interval '1 second' + since % 1000000 * interval '1 microsecond',
-        outstanding,
-        get_byte(sha256(convert_to(namespace || '/' || saga_id, 'UTF8')), 0) % 64
+        outstanding, shard
     FROM (
         SELECT unnest(string_to_array($3::text, E'\x01')) AS namespace,
             unnest(string_to_array($4::text, E'\x01')) AS saga_id,
-            unnest($5::text::bigint[]) AS since, unnest($6::text::boolean[]) AS outstanding
+            unnest($5::text::bigint[]) AS since, unnest($6::text::boolean[]) AS outstanding,
+            unnest($7::text::smallint[]) AS shard
         FROM guard
     ) AS given
 )
 INSERT INTO transition (stream, position, events, recorded_at, body)
 SELECT stream, position, events, timestamptz '2000-01-01 00:00:00+00' + since * interval '1 microsecond', body::json
 FROM (
-    SELECT unnest($7::text::bigint[]) AS stream, unnest($8::text::integer[]) AS position,
-        unnest($9::text::integer[]) AS events, unnest($10::text::bigint[]) AS since,
-        unnest(string_to_array(convert_from($11::bytea, 'UTF8'), E'\x01')) AS body
+    SELECT unnest($8::text::bigint[]) AS stream, unnest($9::text::integer[]) AS position,
+        unnest($10::text::integer[]) AS events, unnest($11::text::bigint[]) AS since,
+        unnest(string_to_array(convert_from($12::bytea, 'UTF8'), E'\x01')) AS body
     FROM guard
 ) AS given
