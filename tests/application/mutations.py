@@ -145,7 +145,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a call whose time is over keeps its place",
         ENGINE,
-        "            held = self._dispatcher.give_up_late(instance, now)\n",
+        "                held = self._dispatcher.give_up_late(instance, now)\n",
         "",
         "test_lanes.py::test_a_hanging_call_gives_its_place_back_when_its_time_is_over",
     ),
