@@ -52,6 +52,29 @@ async def scans(link: Link, statement: str, parameters: int) -> list[dict[str, A
 
 @pytest.mark.parametrize("name", STATEMENTS)
 async def test_rows_are_looked_up_by_key_in_what_is_taken_to_be_empty(address: Address, name: str) -> None:
+    await emptied(address)
+    link = await connect(address, within=5, plans="once")
+    try:
+        found = await scans(link, *STATEMENTS[name])
+        assert found or name == "append_begun"
+        assert [node for node in found if not BY_KEY & node.keys()] == []
+    finally:
+        await link.close()
+
+
+async def test_what_is_given_up_is_looked_up_by_key_among_what_is_open(address: Address) -> None:
+    await emptied(address)
+    link = await connect(address, within=5, plans="once")
+    try:
+        found = await scans(link, statements.DELETE_STREAMS, 5)
+        (among_open,) = (node for node in found if node["Relation Name"] == "open_instance")
+        assert BY_KEY & among_open.keys()
+    finally:
+        await link.close()
+
+
+async def emptied(address: Address) -> None:
+    """Make the tables, fill them, empty them, and have the server count."""
     store = PostgresEventStore(address)
     await store.open()
     await store.close()
@@ -60,10 +83,3 @@ async def test_rows_are_looked_up_by_key_in_what_is_taken_to_be_empty(address: A
             await link.execute(filling)
             await link.execute(f"DELETE FROM {table}")  # noqa: S608
             await link.execute(f"VACUUM (TRUNCATE false, ANALYZE) {table}")
-    link = await connect(address, within=5, plans="once")
-    try:
-        found = await scans(link, *STATEMENTS[name])
-        assert found or name == "append_begun"
-        assert [node for node in found if not BY_KEY & node.keys()] == []
-    finally:
-        await link.close()

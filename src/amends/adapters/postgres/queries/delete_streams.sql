@@ -1,7 +1,7 @@
 -- Give up streams that still end where they did, have finished, and do not have the newest transition of the log; `place`
 -- counts the given ones from 1. Only what this member decides, if it may still write: a shard that it leases is not let go
 -- before this is done. Who has the store alone ($5) decides everything. What another session is looking at is left for
--- the next time.
+-- the next time. Whether an instance is open is asked for each by its key: see `append_ended.sql`.
 WITH guard AS (
     SELECT token FROM member WHERE token = $4 AND NOT fenced FOR KEY SHARE
 ), leased AS (
@@ -16,9 +16,10 @@ WITH guard AS (
         ORDER BY position DESC
         LIMIT 1
     )
-    AND NOT EXISTS (
-        SELECT FROM open_instance AS open WHERE open.namespace = stream.namespace AND open.saga_id = stream.saga_id
-    )
+    AND (
+        SELECT open.saga_id FROM open_instance AS open
+        WHERE open.namespace = stream.namespace AND open.saga_id = stream.saga_id
+    ) IS NULL
     AND EXISTS (SELECT FROM guard)
     AND (
         $5 OR get_byte(sha256(convert_to(stream.namespace || '/' || stream.saga_id, 'UTF8')), 0) % 64
