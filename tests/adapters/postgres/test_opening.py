@@ -15,6 +15,7 @@ import pytest
 from amends import bootstrap
 from amends.adapters.postgres import Address, PostgresEventStore, migrate, migrations
 from amends.adapters.postgres.migrations import Migration, known_migrations
+from amends.adapters.postgres.session import settings_of
 from amends.ports import (
     RemoveIndex,
     SetIndex,
@@ -279,6 +280,17 @@ async def test_batches_are_planned_once(address: Address) -> None:
         custom, generic = await ask(address, "SELECT ARRAY[max(custom), max(generic)] FROM seen")
         assert custom == 0
         assert generic >= 15
+
+
+def test_the_page_for_those_who_have_a_pooler_names_every_setting() -> None:
+    page = (ROOT / "docs" / "postgres.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^ignore_startup_parameters = (.*)$", page, re.MULTILINE)
+    address = Address.of("postgresql://db/shop")
+    given = {
+        *settings_of(address, is_reader=False, plans="once"),
+        *settings_of(address, is_reader=True, plans="anew"),
+    }
+    assert set(line.split(",")) == given - {"application_name"}, "which PgBouncer takes"
 
 
 async def test_bootstrap_makes_all_three(address: Address) -> None:

@@ -64,18 +64,24 @@ class Facts:
     """Whether migrations have been applied there."""
 
 
-async def connect(address: Address, *, within: float, is_reader: bool = False, plans: Plans = "auto") -> Link:
-    """Open a session, in at most `within` seconds; its statements are planned as `plans` says.
-
-    Raises:
-        StoreError: there is none to be had.
-    """
+def settings_of(address: Address, *, is_reader: bool, plans: Plans) -> dict[str, str]:
+    """Return what a session is begun with; `docs/postgres.md` lists it for those who have a pooler."""
     settings = {**SETTINGS, "search_path": address.schema, "application_name": address.application}
     if is_reader:
         settings["default_transaction_read_only"] = "on"
     settings["plan_cache_mode"] = _CACHE_MODES[plans]
     if plans == "once":
         settings["enable_bitmapscan"] = "off"
+    return settings
+
+
+async def connect(address: Address, *, within: float, is_reader: bool = False, plans: Plans = "auto") -> Link:
+    """Open a session, in at most `within` seconds; its statements are planned as `plans` says.
+
+    Raises:
+        StoreError: there is none to be had.
+    """
+    settings = settings_of(address, is_reader=is_reader, plans=plans)
     try:
         return await driver.connect(address, settings=settings, within=within, answer_within=ANSWER_SECONDS)
     except DRIVER_ERRORS as fault:
