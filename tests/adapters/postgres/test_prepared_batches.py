@@ -9,7 +9,7 @@ from amends.adapters.postgres.numbers import StreamNumbers
 from amends.adapters.postgres.prepared_batch import PreparedBatch
 from amends.ports import SHARDS, Append, RemoveIndex, SetIndex, StreamKey
 from amends.testing.event_store_suite import NOON, A, B, C, an_append, transitions_of
-from tests.adapters.postgres.lines import ask, session
+from tests.adapters.postgres.lines import ask, session, tell
 
 OPEN = SetIndex(NOON, outstanding=True)
 
@@ -79,6 +79,20 @@ async def test_what_was_prepared_for_a_place_that_is_taken_loses_alone(
     assert list(await store.append(batch)) == [True, False, True]
     assert list(await store.read(B)) == transitions_of([theirs])
     assert [row.key for row in await store.open_instances()] == [A, B, C]
+
+
+async def test_what_was_prepared_and_turns_out_to_be_unusual_is_written_in_the_unusual_way(
+    store: PostgresEventStore, address: Address
+) -> None:
+    batch = store.prepared([an_append(A, index=OPEN), an_append(B, index=OPEN)])
+    assert isinstance(batch, PreparedBatch)
+    await tell(address, "INSERT INTO open_instance VALUES ('default', 'a', NULL, false, 0)")
+    assert list(await store.append(batch)) == [True, True]
+    assert [(row.key, row.wake_at) for row in await store.open_instances()] == [
+        (A, NOON),
+        (B, NOON),
+        (C, NOON),
+    ]
 
 
 async def test_a_session_of_its_own_writes_what_was_prepared_in_another(

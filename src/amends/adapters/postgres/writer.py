@@ -262,7 +262,9 @@ class StoreWriter:
             kept = without_losers(batch, order, taken)
             appends = [batch[number] for number in kept]
             try:
-                if isinstance(batch, PreparedBatch) and not taken and batch.holds_for(target.numbers):
+                # Once: what the server refused is prepared anew, with what was learnt since.
+                is_first = not (taken or fruitless)
+                if is_first and isinstance(batch, PreparedBatch) and batch.holds_for(target.numbers):
                     await self._give(session, target, batch.ready)
                 elif appends:
                     await self._write(session, target, appends, is_unusual=fruitless > 0)
