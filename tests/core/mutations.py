@@ -290,15 +290,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         12,
         "core/straight.py",
-        'node.do(plan.read(after.data[""].raw))',
-        'node.do(plan.decoders.setdefault(after.data[""].raw, plan.read(after.data[""].raw)))',
+        'node.do(plan.read(after.data[""]))',
+        'node.do(plan.decoders.setdefault(after.data[""], plan.read(after.data[""])))',
         "test_what_a_function_does_to_what_it_was_handed_nobody_sees",
     ),
     Mutation(
         13,
         "core/evolve.py",
-        "    state.data = {**state.data, event.scope: Value(bytes(event.data))}\n",
-        "    state.data = {**state.data, event.scope: Value(bytes(event.data))}\n"
+        "    state.data = {**state.data, event.scope: bytes(event.data)}\n",
+        "    state.data = {**state.data, event.scope: bytes(event.data)}\n"
         "    state.started_with = bytes(event.data)\n",
         "test_rule_13_what_was_merged_does_not_make_it_another_start",
     ),

@@ -429,7 +429,7 @@ def test_rule_13_start_is_idempotent() -> None:
 def test_rule_13_what_was_merged_does_not_make_it_another_start() -> None:
     life = life_of(sagas.paying("p", merge=sagas.discounted), step("x"))
     life.ok("p", reply=b'{"number":1}')
-    merged = life.state.data[""].raw
+    merged = life.state.data[""]
     assert merged != life.data
     assert life.start().events == ()
     life.data = merged

@@ -62,7 +62,7 @@ class StepView:
     def reply(self) -> Any:
         """What the participant replied to the do, as plain JSON values; None when there is nothing."""
         reply = self._step.reply
-        return None if reply is None else reply.decode(msgspec.json.decode)
+        return None if reply is None else msgspec.json.decode(reply)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all attributes by name."""
@@ -217,10 +217,11 @@ def view(plan: Plan | None, state: State) -> "SagaView[Any]":
 
 
 def _data(plan: Plan | None, state: State) -> Any:
+    data = state.data[""]
     try:
-        return state.data[""].decode(plan.decoders[""] if plan else msgspec.json.decode)
+        return plan.decoders[""](data) if plan else msgspec.json.decode(data)
     except Unreadable:
-        return msgspec.json.decode(state.data[""].raw)
+        return msgspec.json.decode(data)
 
 
 def _shown(thing: object, names: tuple[str, ...]) -> tuple[Any, ...]:

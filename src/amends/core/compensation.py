@@ -55,7 +55,7 @@ def _step(draft: Draft, place: StepPlace, keys: str, cause: Cause) -> bool:
         return True
     said = step.reply
     run = lambda: undo(  # noqa: E731
-        draft.data(place.scope, keys), Rollback(None if said is None else said.decode(place.reply), cause)
+        draft.data(place.scope, keys), Rollback(None if said is None else place.reply(said), cause)
     )
     made = draft.call(path, "undo", run)
     _order(draft, path, place.step.participant.name, made, place.step.timeout)

@@ -57,7 +57,7 @@ class Draft(msgspec.Struct, kw_only=True, eq=False):
 
     def data(self, scope: str, keys: str) -> Any:
         """Return the decoded data of a scope."""
-        return self.plan.decoders[scope](self.state.data[scope + keys].raw)
+        return self.plan.decoders[scope](self.state.data[scope + keys])
 
     def call(self, path: str, function: "e.Function", run: Callable[..., Any], *arguments: Any) -> Any:
         """Run a user function; what it raises becomes a fact and `FAILED_CALL` is returned."""

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from amends.core import event as e
-from amends.core.state import Begun, Choice, FanOut, State, StepState, TimerState, Value, Wait
+from amends.core.state import Begun, Choice, FanOut, State, StepState, TimerState, Wait
 from amends.core.transitions import STEP, Fact, Phase
 from amends.definition.command import Cause
 
@@ -65,7 +65,7 @@ def _saga_started(state: State, event: e.SagaStarted) -> None:
     state.version = event.version
     state.fingerprint = event.fingerprint
     raw = bytes(event.data)
-    state.data = {"": Value(raw)}
+    state.data = {"": raw}
     state.started_with = raw
     state.trace = event.trace
     if event.deadline is not None:
@@ -140,7 +140,7 @@ def _reply_recorded(state: State, event: e.ReplyRecorded) -> None:
         _do_refused(state, event.step, event.code, event.reason)
     else:
         unread = event.outcome == "unconfirmed" or event.code == e.UNREADABLE
-        reply = None if unread else Value(bytes(event.reply))
+        reply = None if unread else bytes(event.reply)
         _do_succeeded(state, event.step, event.outcome, reply)
 
 
@@ -172,7 +172,7 @@ _WHEN_REFUSED: dict[Phase, Phase] = {
 }
 
 
-def _do_succeeded(state: State, path: str, outcome: e.Verdict, reply: Value | None) -> None:
+def _do_succeeded(state: State, path: str, outcome: e.Verdict, reply: bytes | None) -> None:
     step = _step(state, path)
     to = _WHEN_SUCCEEDED.get(step.phase, "succeeded")
     _moving(state, path, "succeeded", to)
@@ -185,7 +185,7 @@ def _do_succeeded(state: State, path: str, outcome: e.Verdict, reply: Value | No
         state.nodes[path] = replace(step, phase=to, answered=outcome, reply=reply, late=sent)
 
 
-def confirmed(step: StepState, outcome: e.Verdict, reply: Value | None) -> StepState:
+def confirmed(step: StepState, outcome: e.Verdict, reply: bytes | None) -> StepState:
     """Return `step` after the success of its do, with nothing outstanding."""
     return replace(step, phase="succeeded", answered=outcome, reply=reply, payload=b"", due=None)
 
@@ -261,7 +261,7 @@ def _step_resolved(state: State, event: e.StepResolved) -> None:
     elif event.outcome == "refused":
         _do_refused(state, event.step, event.code, event.reason)
     else:
-        _do_succeeded(state, event.step, event.outcome, Value(bytes(event.reply)))
+        _do_succeeded(state, event.step, event.outcome, bytes(event.reply))
 
 
 def _step_skipped(state: State, event: e.StepSkipped) -> None:
@@ -288,7 +288,7 @@ def _node_failed(state: State, event: e.NodeFailed) -> None:
 
 
 def _data_merged(state: State, event: e.DataMerged) -> None:
-    state.data = {**state.data, event.scope: Value(bytes(event.data))}
+    state.data = {**state.data, event.scope: bytes(event.data)}
     node = state.nodes.get(event.path)
     if isinstance(node, StepState):
         state.nodes[event.path] = replace(node, merged=True)
@@ -303,13 +303,13 @@ def _branch_chosen(state: State, event: e.BranchChosen) -> None:
 def _items_expanded(state: State, event: e.ItemsExpanded) -> None:
     state.nodes[event.path] = FanOut(event.keys)
     state.data = state.data | {
-        f"{event.path}[{key}]": Value(bytes(item)) for key, item in zip(event.keys, event.items, strict=True)
+        f"{event.path}[{key}]": bytes(item) for key, item in zip(event.keys, event.items, strict=True)
     }
 
 
 def _subsaga_started(state: State, event: e.SubsagaStarted) -> None:
     state.nodes[event.path] = Begun(event.saga, event.version)
-    state.data = {**state.data, event.path: Value(bytes(event.data))}
+    state.data = {**state.data, event.path: bytes(event.data)}
 
 
 def _node_completed(state: State, event: e.NodeCompleted) -> None:
@@ -335,7 +335,7 @@ def _wait_ended(state: State, event: e.WaitEnded) -> None:
 
 
 def _signal_received(state: State, event: e.SignalReceived) -> None:
-    arrived = (*state.signals.get(event.signal, ()), Value(bytes(event.content)))
+    arrived = (*state.signals.get(event.signal, ()), bytes(event.content))
     state.signals = {**state.signals, event.signal: arrived}
     if event.signal_id:
         state.signal_ids |= {event.signal_id}

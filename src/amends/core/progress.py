@@ -27,7 +27,7 @@ from amends.core.plan import (
     WhenPlace,
     key_of,
 )
-from amends.core.state import Choice, FanOut, StepState, TimerState, Value, Wait
+from amends.core.state import Choice, FanOut, StepState, TimerState, Wait
 from amends.definition.command import NOT_NEEDED, RAISED, REJECTED, TIMEOUT, UNKNOWN, Cause
 
 
@@ -132,9 +132,7 @@ def _merged(draft: Draft, place: StepPlace, keys: str, step: StepState) -> Progr
     merge, reply = place.step.merge, step.reply
     if merge is None or step.merged or reply is None:
         return DONE
-    merged = draft.call(
-        path, "merge", lambda: merge(draft.data(place.scope, keys), reply.decode(place.reply))
-    )
+    merged = draft.call(path, "merge", lambda: merge(draft.data(place.scope, keys), place.reply(reply)))
     if merged is not FAILED_CALL and _store(draft, place.scope + keys, path, merged, "merge"):
         return DONE
     if place.compensatable:
@@ -348,7 +346,7 @@ def _take_signal(draft: Draft, place: WaitPlace, keys: str, path: str) -> Progre
     draft.emit(e.WaitEnded(path=path, how="signal"))
     accept = node.accept
     if accept is not None:
-        said = lambda: bool(accept(draft.data(place.scope, keys), content.decode(place.content)))  # noqa: E731
+        said = lambda: bool(accept(draft.data(place.scope, keys), place.content(content)))  # noqa: E731
         accepted = draft.call(path, "accept", said)
         if accepted is FAILED_CALL:
             return _raised(draft, path)
@@ -358,13 +356,11 @@ def _take_signal(draft: Draft, place: WaitPlace, keys: str, path: str) -> Progre
     return _merge_signal(draft, place, keys, content)
 
 
-def _merge_signal(draft: Draft, place: WaitPlace, keys: str, content: Value | None) -> Progress:
+def _merge_signal(draft: Draft, place: WaitPlace, keys: str, content: bytes | None) -> Progress:
     path, merge = place.path + keys, place.node.merge
     if merge is None or content is None:
         return DONE
-    merged = draft.call(
-        path, "merge", lambda: merge(draft.data(place.scope, keys), content.decode(place.content))
-    )
+    merged = draft.call(path, "merge", lambda: merge(draft.data(place.scope, keys), place.content(content)))
     if merged is FAILED_CALL or not _store(draft, place.scope + keys, path, merged, "merge"):
         return _raised(draft, path)
     return DONE

@@ -6,9 +6,9 @@ a function that changes what it was handed changes nothing here, and after a cra
 It does not: hold anything that the event stream cannot give back.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -16,16 +16,6 @@ from msgspec.structs import replace
 from amends.core.effect import Direction, SendCommand, TraceContext, command_id
 from amends.core.transitions import IN_FLIGHT, Phase, Status
 from amends.definition.command import Cause
-
-
-class Value(msgspec.Struct, frozen=True, gc=False):
-    """A JSON document as it was stored."""
-
-    raw: bytes
-
-    def decode(self, decoder: Callable[[bytes], Any]) -> Any:
-        """Return a fresh value; `decoder` raises what it raises."""
-        return decoder(self.raw)
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -45,7 +35,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     due: datetime | None = None
     answered: Literal["", "succeeded", "refused", "unconfirmed"] = ""
     """The first definite answer to the do."""
-    reply: Value | None = None
+    reply: bytes | None = None
     """JSON document; None where there is none that can be read."""
     code: str = ""
     reason: str = ""
@@ -68,7 +58,7 @@ class FanOut(msgspec.Struct, frozen=True, gc=False):
 class Wait(msgspec.Struct, frozen=True, gc=False):
     signal: str
     how: Literal["waiting", "signal", "timeout", "rollback"] = "waiting"
-    content: Value | None = None
+    content: bytes | None = None
     """Of the signal that ended it, until it is merged into the data."""
 
 
@@ -100,14 +90,14 @@ class State(msgspec.Struct, kw_only=True, gc=False):
     """What the caller was doing when it was started, if that is known."""
     position: int = 0
     nodes: dict[str, NodeState] = {}
-    data: dict[str, Value] = {}
+    data: dict[str, bytes] = {}
     """JSON documents by scope: the saga's own is at the empty path, an item's or a sub-saga's at its path."""
     turned: dict[str, Cause] = {}
     failed: dict[str, Cause] = {}
     stuck: dict[str, Direction] = {}
     completed: frozenset[str] = frozenset()
     """Paths of compositions that are done by an event of their own."""
-    signals: dict[str, tuple[Value, ...]] = {}
+    signals: dict[str, tuple[bytes, ...]] = {}
     """Contents by name: those that arrived and are not used yet."""
     signal_ids: frozenset[str] = frozenset()
     timers: dict[str, datetime] = {}

@@ -24,7 +24,7 @@ from amends.core.draft import storable
 from amends.core.evolve import APPLY, begun, confirmed
 from amends.core.outcome import Succeeded
 from amends.core.plan import Plan, StepPlace
-from amends.core.state import State, StepState, Value
+from amends.core.state import State, StepState
 from amends.definition.command import Command
 
 
@@ -79,12 +79,12 @@ def _answered(plan: Plan, state: State, trigger: t.Reply, now: datetime) -> Deci
     reply, document = leg.read(answer.reply), answer.reply if leg.is_kept else b"null"
     after = state.fork()
     facts: list[e.AnyEvent] = [e.ReplyRecorded(step=path, reply=e.Raw(document))]
-    after.nodes[path] = confirmed(step, "succeeded", Value(document))
+    after.nodes[path] = confirmed(step, "succeeded", document)
     after.timers.pop(path, None)
     if place.step.kind == "pivot" and not after.no_return:
         _tell(after, facts, e.PointOfNoReturnPassed(step=path))
     if merge is not None:
-        merged = plan.encode(merge(plan.read(after.data[""].raw), reply))
+        merged = plan.encode(merge(plan.read(after.data[""]), reply))
         _tell(after, facts, e.DataMerged(scope="", path=path, data=e.Raw(merged)))
         if then is None:
             # What was merged must be readable, also when nobody reads it any more.
@@ -111,7 +111,7 @@ def _onward(
         after.position += len(facts)
         return Decision(tuple(facts), after)
     path, node, due = then.path, then.step, now + then.step.timeout
-    made = node.do(plan.read(after.data[""].raw))
+    made = node.do(plan.read(after.data[""]))
     if not isinstance(made, Command):  # pyright: ignore[reportUnnecessaryIsInstance]  a function may return anything
         raise TypeError(path)
     payload = plan.encode(made.payload)

@@ -259,7 +259,7 @@ class Scenario(Generic[D]):
 
     def data(self, expected: D) -> "Scenario[D]":
         """The saga's data are these, after every merge."""
-        raw, found = self._stage.plan.codec.encode(expected), self._stage.state.data[""].raw
+        raw, found = self._stage.plan.codec.encode(expected), self._stage.state.data[""]
         if not wording.same_json(raw, found):
             told = wording.difference(wording.lines_of(raw), wording.lines_of(found))
             self._stage.fail(f"the data differ (- expected, + found)\n{told}")
