@@ -178,8 +178,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         3,
         "core/straight.py",
-        "not (state.turned or ",
-        "not (",
+        "if state.turned or ",
+        "if ",
         "test_whatever_happens_the_straight_way_is_the_walk",
     ),
     Mutation(
@@ -206,7 +206,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         3,
         "core/straight.py",
-        "if merge is not None:",
+        "if node.merge is not None:",
         "if False:",
         "test_whatever_happens_the_straight_way_is_the_walk",
     ),
@@ -241,7 +241,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         8,
         "core/straight.py",
-        'if place.step.kind == "pivot" and',
+        'if node.kind == "pivot" and',
         "if",
         "test_whatever_happens_the_straight_way_is_the_walk",
     ),
@@ -269,7 +269,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         10,
         "core/straight.py",
-        "e.SagaCompleted(unconfirmed=after.unconfirmed)",
+        "e.SagaCompleted(after.unconfirmed)",
         "e.SagaCompleted()",
         "test_whatever_happens_the_straight_way_is_the_walk",
     ),
@@ -333,8 +333,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         5,
         "core/evolve.py",
-        "if step is IDLE and do else",
-        "if step is IDLE else",
+        "if step is IDLE and do\n",
+        "if step is IDLE\n",
         "test_rule_05_backward",
     ),
     Mutation(
@@ -342,6 +342,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         "core/straight.py",
         " and not state.position",
         "",
+        "test_whatever_happens_the_straight_way_is_the_walk",
+    ),
+    Mutation(
+        1,
+        "core/state.py",
+        "self.position + events",
+        "self.position",
+        "test_whatever_happens_the_straight_way_is_the_walk",
+    ),
+    Mutation(
+        2,
+        "core/plan.py",
+        'id_ending(then.path, "do", 1)',
+        'id_ending(then.path, "do", 2)',
         "test_whatever_happens_the_straight_way_is_the_walk",
     ),
 )

@@ -68,7 +68,8 @@ def _start(draft: Draft, trigger: t.Start) -> None:
         plan.decoders[""](trigger.data)
     except Unreadable as error:
         raise Rejected("unreadable", f"the data do not fit saga {plan.saga.name!r}: {error}") from error
-    draft.emit(first_fact(plan, trigger, draft.now))
+    data = kept(plan.decoders[""], trigger.data)
+    draft.emit(first_fact(plan, data, trigger.trace, draft.now))
     business.change(draft, plan.saga.statuses.started)
     advance(draft)
 

@@ -27,7 +27,7 @@ class TraceContext(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 TraceSource: TypeAlias = Callable[[], TraceContext]
 
 
-class SendCommand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class SendCommand(msgspec.Struct, frozen=True, gc=False):
     """A command that is outstanding: issued, durable, and not answered yet.
 
     The command id is stable over retries and restarts; only `attempt` grows. A participant may see it many times
@@ -55,6 +55,15 @@ class SendCommand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 def command_id(namespace: str, saga_id: str, step: str, direction: Direction, round_: int) -> str:
     """Name a command: saga id, step path, direction and round; the namespace only where it is not the default."""
-    owner = saga_id if namespace == "default" else f"{namespace}:{saga_id}"
+    return named(namespace, saga_id, id_ending(step, direction, round_))
+
+
+def id_ending(step: str, direction: Direction, round_: int) -> str:
+    """Return what in a command's id does not depend on the instance."""
     # Nearly always it is the first round; a number is dear to write.
-    return f"{owner}/{step}/{direction}/1" if round_ == 1 else f"{owner}/{step}/{direction}/{round_}"
+    return f"/{step}/{direction}/1" if round_ == 1 else f"/{step}/{direction}/{round_}"
+
+
+def named(namespace: str, saga_id: str, ending: str) -> str:
+    """Return the id of an instance's command that ends in `ending`."""
+    return saga_id + ending if namespace == "default" else f"{namespace}:{saga_id}{ending}"

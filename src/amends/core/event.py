@@ -31,9 +31,7 @@ UNREADABLE = "unreadable"
 """The `code` of a success whose reply does not fit: it happened, and that is all we know."""
 
 
-class Event(
-    msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type", omit_defaults=True, gc=False
-):
+class Event(msgspec.Struct, frozen=True, tag=True, tag_field="type", omit_defaults=True, gc=False):
     """What all events share: how they are stored. Sealed; the union `AnyEvent` lists them."""
 
 

@@ -6,6 +6,7 @@ It does not: decide, order, or check business rules.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 from msgspec.structs import replace
@@ -61,12 +62,16 @@ def _misfit(state: State, path: str, fact: Fact, to: Phase) -> InvalidTransition
 
 
 def _saga_started(state: State, event: e.SagaStarted) -> None:
+    begin(state, event, bytes(event.data))
+
+
+def begin(state: State, event: e.SagaStarted, data: bytes) -> None:
+    """Begin an instance with `event`, whose data are `data`."""
     state.saga = event.saga
     state.version = event.version
     state.fingerprint = event.fingerprint
-    raw = bytes(event.data)
-    state.data = {"": raw}
-    state.started_with = raw
+    state.data = {"": data}
+    state.started_with = data
     state.trace = event.trace
     if event.deadline is not None:
         state.timers[""] = event.deadline
@@ -78,20 +83,17 @@ def _command_issued(state: State, event: e.CommandIssued) -> None:
     to: Phase = "doing" if do else "undoing"
     step = _moving(state, path, "issued" if do else "undo issued", to)
     payload = bytes(event.payload)
-    state.nodes[path] = begun(event, payload) if step is IDLE and do else _ordered(step, event, payload)
+    state.nodes[path] = (
+        begun(event.participant, event.name, payload, event.due)
+        if step is IDLE and do
+        else _ordered(step, event, payload)
+    )
     _set_timer(state, path, event.due)
 
 
-def begun(event: e.CommandIssued, payload: bytes) -> StepState:
-    """Return a step that begins with the do of `event`, whose payload is `payload`."""
-    return StepState(
-        phase="doing",
-        attempt=1,
-        participant=event.participant,
-        name=event.name,
-        payload=payload,
-        due=event.due,
-    )
+def begun(participant: str, name: str, payload: bytes, due: datetime | None) -> StepState:
+    """Return a step whose do was issued for the first time."""
+    return StepState("doing", 1, participant, name, payload, due)
 
 
 def _ordered(step: StepState, event: e.CommandIssued, payload: bytes) -> StepState:

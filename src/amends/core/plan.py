@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 from amends.core.codec import Codec, JsonCodec, bare, ignore
+from amends.core.effect import id_ending
 from amends.definition import nodes as n
 from amends.definition.annotations import item_type, reply_type
 from amends.definition.lint import DefinitionError, lint
@@ -165,9 +166,11 @@ class Leg:
     then: StepPlace | None
     """None: the end of the saga."""
     read: Decoder
-    """Of the reply: bare, as `Plan.read` is."""
+    """Of the reply, or of the data at the start: bare, as `Plan.read` is."""
     is_kept: bool
-    """Whether the reply is stored, and not ``null`` (`codec.kept`)."""
+    """Whether what is read is stored, and not ``null`` (`codec.kept`)."""
+    id_ending: str
+    """Of the command of `then` (`effect.id_ending`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,15 +324,16 @@ def compile_saga(saga: "n.Saga[Any]", codec: Codec | None = None, *, defaults: D
     compiler.decoders[""] = compiler.codec.decoder(saga.data)
     root = compiler.place(saga.body, "", "")
     straight = bare(compiler.codec)
+    read = straight.decoder(saga.data)
     return Plan(
         saga=saga,
         codec=compiler.codec,
         root=root,
         places=compiler.places,
         decoders=compiler.decoders,
-        legs=_legs(root, straight),
+        legs=_legs(root, straight, read),
         encode=straight.encode,
-        read=straight.decoder(saga.data),
+        read=read,
         signals=compiler.signals,
         pivots=tuple(compiler.pivots),
         participants=frozenset(compiler.participants),
@@ -342,12 +346,18 @@ def _replied(step: "n.Step[Any, Any]") -> Any:
     return step.reply or reply_type(step.do)
 
 
-def _legs(root: Place, codec: Codec) -> dict[str, Leg]:
+def _legs(root: Place, codec: Codec, data: Decoder) -> dict[str, Leg]:
     way = list(_in_line(root))
     reads = [codec.decoder(_replied(place.step)) if isinstance(place, StepPlace) else ignore for place in way]
     return {
-        "" if step is None else step.path: Leg(step, then, read, is_kept=read is not ignore)
-        for step, then, read in zip((None, *way), (*way, None), (ignore, *reads), strict=True)
+        "" if step is None else step.path: Leg(
+            step,
+            then,
+            read,
+            is_kept=read is not ignore,
+            id_ending="" if then is None else id_ending(then.path, "do", 1),
+        )
+        for step, then, read in zip((None, *way), (*way, None), (data, *reads), strict=True)
         if isinstance(step, StepPlace | None) and isinstance(then, StepPlace | None)
     }
 

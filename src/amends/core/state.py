@@ -18,21 +18,21 @@ from amends.core.transitions import IN_FLIGHT, Phase, Status
 from amends.definition.command import Cause
 
 
-class StepState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class StepState(msgspec.Struct, frozen=True, gc=False):
     """One step as it stands."""
 
     phase: Phase = "idle"
     attempt: int = 0
     """Of the command that is, or was last, outstanding."""
-    budget_from: int = 0
-    """Attempts up to this one no longer count: a person asked for more."""
-    round: int = 0
-    """Of the undo; 0 before the first."""
     participant: str = ""
     name: str = ""
     payload: bytes = b""
     """Of the outstanding command; empty when none is."""
     due: datetime | None = None
+    budget_from: int = 0
+    """Attempts up to this one no longer count: a person asked for more."""
+    round: int = 0
+    """Of the undo; 0 before the first."""
     answered: Literal["", "succeeded", "refused", "unconfirmed"] = ""
     """The first definite answer to the do."""
     reply: bytes | None = None
@@ -134,11 +134,13 @@ class State(msgspec.Struct, kw_only=True, gc=False):
             return due
         return min(timers.values())
 
-    def fork(self) -> "State":
-        """Return a copy that may be changed: `nodes` and `timers`, which change with every event, are copied; the other
-        containers are never changed but replaced.
+    def fork(self, events: int = 0) -> "State":
+        """Return a copy that may be changed and stands `events` further on: `nodes` and `timers`, which change with
+        every event, are copied; the other containers are never changed but replaced.
         """
-        return replace(self, nodes=self.nodes.copy(), timers=self.timers.copy())
+        return replace(
+            self, nodes=self.nodes.copy(), timers=self.timers.copy(), position=self.position + events
+        )
 
     def steps(self) -> "Iterator[tuple[str, StepState]]":
         """Yield the steps that have begun, in the order in which they did."""
@@ -171,18 +173,18 @@ class State(msgspec.Struct, kw_only=True, gc=False):
         else:
             direction, round_ = "undo", step.round
         return SendCommand(
-            namespace=self.namespace,
-            saga_id=self.saga_id,
-            saga=self.saga,
-            step=path,
-            direction=direction,
-            round=round_,
-            attempt=step.attempt,
-            command_id=command_id(self.namespace, self.saga_id, path, direction, round_),
-            participant=step.participant,
-            name=step.name,
-            payload=step.payload,
-            due=step.due,
+            self.namespace,
+            self.saga_id,
+            self.saga,
+            path,
+            direction,
+            round_,
+            step.attempt,
+            command_id(self.namespace, self.saga_id, path, direction, round_),
+            step.participant,
+            step.name,
+            step.payload,
+            step.due,
         )
 
 

@@ -18,12 +18,12 @@ asking the table of transitions.
 from datetime import datetime
 
 from amends.core import business, event as e, trigger as t
-from amends.core.codec import kept
 from amends.core.decision import Decision
 from amends.core.draft import storable
-from amends.core.evolve import APPLY, begun, confirmed
+from amends.core.effect import SendCommand, TraceContext, named
+from amends.core.evolve import APPLY, apply, begin, begun, confirmed
 from amends.core.outcome import Succeeded
-from amends.core.plan import Plan, StepPlace
+from amends.core.plan import Leg, Plan
 from amends.core.state import State, StepState
 from amends.definition.command import Command
 
@@ -42,30 +42,26 @@ def straight(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Dec
     return None
 
 
-def first_fact(plan: Plan, trigger: t.Start, now: datetime) -> e.SagaStarted:
-    """Return the fact that an instance begins, whose data can be read."""
+def first_fact(plan: Plan, data: bytes, trace: TraceContext | None, now: datetime) -> e.SagaStarted:
+    """Return the fact that an instance begins, with `data` as they are kept."""
     saga = plan.saga
-    return e.SagaStarted(
-        saga=saga.name,
-        version=saga.version,
-        fingerprint=plan.fingerprint,
-        data=e.Raw(kept(plan.decoders[""], trigger.data)),
-        deadline=None if saga.deadline is None else now + saga.deadline,
-        trace=trigger.trace,
-    )
+    deadline = None if saga.deadline is None else now + saga.deadline
+    return e.SagaStarted(saga.name, saga.version, plan.fingerprint, e.Raw(data), deadline, trace)
 
 
 def _started(plan: Plan, state: State, trigger: t.Start, now: datetime) -> Decision | None:
     leg = plan.legs.get("")
     if leg is None or leg.then is None:
         return None
-    after = state.fork()
-    facts: list[e.AnyEvent] = []
-    _tell(after, facts, first_fact(plan, trigger, now))
+    data = trigger.data if leg.is_kept else b"null"
+    began = first_fact(plan, data, trigger.trace, now)
+    between: list[e.AnyEvent] = []
+    after = state.fork(2)
+    begin(after, began, data)
     if (status := plan.saga.statuses.started) is not None:
-        _show(plan, after, facts, status)
+        _show(plan, after, between, status)
     # The first function is handed the data: whether they can be read shows there.
-    return _onward(plan, after, facts, leg.then, now)
+    return _onward(plan, after, began, between, leg, now)
 
 
 def _answered(plan: Plan, state: State, trigger: t.Reply, now: datetime) -> Decision | None:
@@ -73,69 +69,65 @@ def _answered(plan: Plan, state: State, trigger: t.Reply, now: datetime) -> Deci
     leg, step = plan.legs.get(path), state.nodes.get(path)
     if leg is None or leg.step is None or type(step) is not StepState or step.phase != "doing":
         return None
-    if trigger.direction == "undo" or type(answer) is not Succeeded or not _is_well(state):
+    if trigger.direction == "undo" or type(answer) is not Succeeded:
         return None
-    place, then, merge = leg.step, leg.then, leg.step.step.merge
-    reply, document = leg.read(answer.reply), answer.reply if leg.is_kept else b"null"
-    after = state.fork()
-    facts: list[e.AnyEvent] = [e.ReplyRecorded(step=path, reply=e.Raw(document))]
+    # What failed or is stuck while a step is on its way belongs to a part that turned.
+    if state.turned or state.paused or state.final or state.cancel is not None:
+        return None
+    node, reply, document = leg.step.step, leg.read(answer.reply), answer.reply if leg.is_kept else b"null"
+    recorded = e.ReplyRecorded(path, reply=e.Raw(document))
+    between: list[e.AnyEvent] = []
+    after = state.fork(2)
     after.nodes[path] = confirmed(step, "succeeded", document)
     after.timers.pop(path, None)
-    if place.step.kind == "pivot" and not after.no_return:
-        _tell(after, facts, e.PointOfNoReturnPassed(step=path))
-    if merge is not None:
-        merged = plan.encode(merge(plan.read(after.data[""]), reply))
-        _tell(after, facts, e.DataMerged(scope="", path=path, data=e.Raw(merged)))
-        if then is None:
+    if node.kind == "pivot" and not after.no_return:
+        _tell(after, between, e.PointOfNoReturnPassed(step=path))
+    if node.merge is not None:
+        merged = plan.encode(node.merge(plan.read(after.data[""]), reply))
+        _tell(after, between, e.DataMerged(scope="", path=path, data=e.Raw(merged)))
+        if leg.then is None:
             # What was merged must be readable, also when nobody reads it any more.
             plan.read(merged)
-    return _onward(plan, after, facts, then, now)
+    return _onward(plan, after, recorded, between, leg, now)
 
 
-def _is_well(state: State) -> bool:
-    """Tell whether nothing has happened that may make more follow, or less.
-
-    What failed or is stuck while a step is on its way belongs to a part that turned.
-    """
-    return not (state.turned or state.paused or state.final or state.cancel is not None)
-
-
-def _onward(
-    plan: Plan, after: State, facts: "list[e.AnyEvent]", then: StepPlace | None, now: datetime
+def _onward(  # noqa: PLR0917  by place, which is quicker
+    plan: Plan, after: State, first: "e.AnyEvent", between: "list[e.AnyEvent]", leg: Leg, now: datetime
 ) -> Decision:
-    """Go on behind `facts`, which `after` has seen: to the step `then`, or to the end."""
+    """Go on behind the facts `first` and `between`, which `after` has seen: to the next step, or to the end.
+
+    `after` counts the first fact and the last already.
+    """
+    then = leg.then
     if then is None:
         if (status := plan.saga.statuses.completed) is not None:
-            _show(plan, after, facts, status)
-        _tell(after, facts, e.SagaCompleted(unconfirmed=after.unconfirmed))
-        after.position += len(facts)
-        return Decision(tuple(facts), after)
+            _show(plan, after, between, status)
+        completed = e.SagaCompleted(after.unconfirmed)
+        APPLY[e.SagaCompleted](after, completed)
+        return Decision((first, *between, completed), after)
     path, node, due = then.path, then.step, now + then.step.timeout
     made = node.do(plan.read(after.data[""]))
     if not isinstance(made, Command):  # pyright: ignore[reportUnnecessaryIsInstance]  a function may return anything
         raise TypeError(path)
-    payload = plan.encode(made.payload)
-    issued = e.CommandIssued(
-        step=path,
-        participant=node.participant.name,
-        name=storable(made.name),
-        payload=e.Raw(payload),
-        due=due,
-    )
+    participant, name, payload = node.participant.name, storable(made.name), plan.encode(made.payload)
+    issued = e.CommandIssued(path, participant, name, e.Raw(payload), due)
     if node.kind == "retriable" and not after.no_return:
-        _tell(after, facts, e.PointOfNoReturnPassed(step=path))
+        _tell(after, between, e.PointOfNoReturnPassed(step=path))
     if node.waiting is not None:
-        _show(plan, after, facts, node.waiting)
-    facts.append(issued)
-    step = after.nodes[path] = begun(issued, payload)
+        _show(plan, after, between, node.waiting)
+    after.nodes[path] = begun(participant, name, payload, due)
     after.timers[path] = due
-    after.position += len(facts)
-    return Decision(tuple(facts), after, (after.command(path, step),))
+    owner, saga_id = after.namespace, after.saga_id
+    command_id = named(owner, saga_id, leg.id_ending)
+    command = SendCommand(
+        owner, saga_id, after.saga, path, "do", 1, 1, command_id, participant, name, payload, due
+    )
+    return Decision((first, *between, issued) if between else (first, issued), after, (command,))
 
 
 def _tell(after: State, facts: "list[e.AnyEvent]", fact: "e.AnyEvent") -> None:
     facts.append(fact)
-    APPLY[type(fact)](after, fact)
+    apply(after, fact)
 
 
 def _show(plan: Plan, after: State, facts: "list[e.AnyEvent]", status: str) -> None:
