@@ -16,7 +16,9 @@ def decide(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Decis
     """As the core's own, which it stands for in tests."""
     short = straight(plan, state, trigger, now)
     if short is None:
-        return walked(plan, state, trigger, now)
+        decision = walked(plan, state, trigger, now)
+        assert decision.wake_at == decision.state.wake_at
+        return decision
     try:
         walk: Decision | Rejected = walked(plan, state, trigger, now)
     except Rejected as rejected:
@@ -24,4 +26,5 @@ def decide(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Decis
     assert short == walk, f"{trigger}:\n{short}\nwhere the walk says\n{walk!r}"
     # Two dicts are equal in any order; what is shown and sent again follows the order.
     assert msgspec.json.encode(short) == msgspec.json.encode(walk)
+    assert short.wake_at == short.state.wake_at
     return short

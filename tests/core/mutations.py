@@ -358,4 +358,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         'id_ending(then.path, "do", 2)',
         "test_whatever_happens_the_straight_way_is_the_walk",
     ),
+    Mutation(
+        3,
+        "core/straight.py",
+        "due if len(after.timers) == 1 else after.wake_at",
+        "due",
+        "test_what_wakes_it_next_may_be_the_deadline_of_the_saga",
+    ),
 )

@@ -115,6 +115,13 @@ def test_a_line_of_steps_never_walks() -> None:
         assert life.status == "completed"
 
 
+def test_what_wakes_it_next_may_be_the_deadline_of_the_saga() -> None:
+    soon = timedelta(seconds=5)
+    life = Life(plan(sequence(step("a"), step("b")), deadline=soon))
+    begun, going_on, ended = ways(life, "a", "b")
+    assert [made and made.wake_at for made in (begun, going_on, ended)] == [BEGIN + soon, BEGIN + soon, None]
+
+
 def test_what_stands_before_and_behind_a_line_is_the_walks() -> None:
     life = Life(plan(sequence(on_each(step("x")), step("a"), step("b"), step("c"), tolerate(step("y")))))
     said = ways(life, "x[a]", "x[b]", "a", "b", "c", "y")

@@ -25,7 +25,7 @@ def change_with(instance: Instance, decision: Decision) -> IndexChange:
     state = decision.state
     if state.final:
         return REMOVE
-    wake_at = state.wake_at
+    wake_at = decision.wake_at
     outstanding = bool(decision.commands) or state.is_outstanding
     row = instance.row
     if row is not None and row.outstanding >= outstanding:

@@ -49,9 +49,9 @@ def walked(plan: Plan, state: State, trigger: t.Trigger, now: datetime) -> Decis
     _TRIGGERS[type(trigger)](draft, trigger)
     events, after = draft.events, draft.state
     if not events:
-        return Decision((), state)
+        return Decision((), state, (), state.wake_at)
     after.position += len(events)
-    return Decision(tuple(events), after, () if after.paused else tuple(draft.sends))
+    return Decision(tuple(events), after, () if after.paused else tuple(draft.sends), after.wake_at)
 
 
 def _start(draft: Draft, trigger: t.Start) -> None:

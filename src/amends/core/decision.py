@@ -4,6 +4,7 @@ Rules: both are values for whoever brought the trigger; nothing has happened yet
 It does not: decide (`decide` does).
 """
 
+from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -43,3 +44,5 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     events: "tuple[e.AnyEvent, ...]"
     state: State
     commands: tuple[SendCommand, ...] = ()
+    wake_at: datetime | None = None
+    """Of the state after them (`State.wake_at`): whoever decides has it at hand, and everybody asks for it."""

@@ -122,7 +122,8 @@ def _onward(  # noqa: PLR0917  by place, which is quicker
     command = SendCommand(
         owner, saga_id, after.saga, path, "do", 1, 1, command_id, participant, name, payload, due
     )
-    return Decision((first, *between, issued) if between else (first, issued), after, (command,))
+    events = (first, *between, issued) if between else (first, issued)
+    return Decision(events, after, (command,), due if len(after.timers) == 1 else after.wake_at)
 
 
 def _tell(after: State, facts: "list[e.AnyEvent]", fact: "e.AnyEvent") -> None:
