@@ -22,11 +22,13 @@ PARKED: Final = SetIndex(None, outstanding=True)
 
 def change_with(instance: Instance, decision: Decision) -> IndexChange:
     """Return the change that goes with `decision`."""
-    state = decision.state
+    state, commands = decision.state, decision.commands
     if state.final:
         return REMOVE
-    wake_at = state.wake_at
-    outstanding = bool(decision.commands) or state.is_outstanding
+    # Nearly always one command's answer is all that is waited for: then its time is the next.
+    only = commands[0].due if len(commands) == len(state.timers) == 1 else None
+    wake_at = only or state.wake_at
+    outstanding = True if commands else state.is_outstanding
     row = instance.row
     if row is not None and row.outstanding >= outstanding:
         known = row.wake_at
