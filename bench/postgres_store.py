@@ -25,6 +25,7 @@ from typing import NamedTuple
 from amends.adapters.postgres import Address, PostgresEventStore
 from amends.adapters.postgres.session import connect
 from amends.application.writer import Verdict, Writer
+from amends.ports import Append
 from bench.sqlite_store import BODIES, TRANSITIONS, appends_of, growing_ids, random_ids, say
 from servers import postgresql
 
@@ -54,6 +55,16 @@ class Figures(NamedTuple):
     server_microseconds: float
 
 
+class Waiting(NamedTuple):
+    """What the writer is handed."""
+
+    append: Append
+    told: Callable[[Verdict], None]
+
+    def settled(self, verdict: Verdict) -> None:
+        self.told(verdict)
+
+
 class Run:
     """Sagas that are begun, one for each that ends, until the time is over."""
 
@@ -79,7 +90,7 @@ class Run:
         def go_on() -> None:
             step = next(steps, None)
             if step is not None:
-                self._writer.append(step, told)
+                self._writer.append(Waiting(step, told))
             else:
                 self._end(time.perf_counter() - started)
 

@@ -78,7 +78,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a probe that is given up says nothing",
         LANE,
-        "                self._settle(call.permit, command, SILENT)\n",
+        "                self._settle(worker.permit, command, SILENT)\n",
         "",
         RESILIENCE + "test_a_probe_that_hangs_is_given_up_and_it_is_open_again[memory]",
     ),

@@ -7,11 +7,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from amends.adapters.postgres import PostgresEventStore
 from amends.adapters.postgres.driver import Link
 from amends.adapters.postgres.writer import StoreWriter
+from amends.application.writer import Verdict
 from amends.ports import (
     Append,
     DefinitionNote,
@@ -24,6 +25,16 @@ from amends.ports import (
 )
 
 T = TypeVar("T")
+
+
+class Waiting(NamedTuple):
+    """What the writer is handed by those who are no engine."""
+
+    append: Append
+    told: Callable[[Verdict], None]
+
+    def settled(self, verdict: Verdict) -> None:
+        self.told(verdict)
 
 
 class Wrapped:

@@ -145,6 +145,21 @@ def test_without_a_ramp_it_closes_at_once_and_disabled_it_never_opens_by_itself(
     assert off.look(NOON + timedelta(days=400)) == "open"
 
 
+def test_an_answer_is_no_news_once_there_were_enough_until_a_call_fails_or_it_turns() -> None:
+    breaker = Breaker(POLICY)
+    seen: list[bool] = []
+    for _ in range(POLICY.over):
+        seen.append(breaker.is_calm)
+        breaker.answered(breaker.begin(NOON))
+    assert (any(seen), breaker.is_calm) == (False, True)
+    fail(breaker, "a")
+    assert not breaker.is_calm
+    while not breaker.is_calm:
+        breaker.answered(breaker.begin(NOON))
+    breaker.open_by_hand()
+    assert not breaker.is_calm
+
+
 def test_a_person_opens_it_until_a_person_closes_it() -> None:
     breaker = Breaker(POLICY)
     breaker.open_by_hand()
@@ -175,8 +190,10 @@ class Seen:
                 permit = self.out.pop(number % len(self.out))
                 self.breaker.failed(permit, f"c{number}", self.now)
             case 4 if self.out:
+                is_calm, before = self.breaker.is_calm, str(vars(self.breaker))
                 if self.breaker.answered(self.out.pop(number % len(self.out))):
                     self.breaker.recover(self.now)
+                assert not is_calm or str(vars(self.breaker)) == before, "an answer is no news to it"
             case 5:
                 self.now += timedelta(seconds=number / 10)
             case _:

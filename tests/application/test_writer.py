@@ -10,7 +10,7 @@ from amends.adapters.memory import MemoryEventStore
 from amends.application.writer import SMALLEST_HALF, Verdict, Writer
 from amends.ports import Append, KeepIndex, StoreFenced, StreamKey, Transition
 from tests.application.engine_world import turns, until
-from tests.application.stores import Wrapped
+from tests.application.stores import Waiting, Wrapped
 
 
 class Gate(Wrapped):
@@ -52,7 +52,7 @@ async def written(store: Gate, count: int) -> Writer:
         store.told.append("told")
 
     for number in range(count):
-        writer.append(transition(f"saga-{number}"), done)
+        writer.append(Waiting(transition(f"saga-{number}"), done))
     writer.start()
     return writer
 
@@ -83,10 +83,10 @@ async def test_where_answers_take_their_time_a_batch_is_whole_and_still_goes_bef
     writer = Writer(store, on_stop=lambda error: store.told.append(str(error)))
     writer.in_halves = False
     for number in range(40):
-        writer.append(transition(f"saga-{number}"), lambda _verdict: store.told.append("told"))
+        writer.append(Waiting(transition(f"saga-{number}"), lambda _verdict: store.told.append("told")))
     writer.start()
     assert await store.sent.get() == 40
-    writer.append(transition("late"), lambda _verdict: store.told.append("told"))
+    writer.append(Waiting(transition("late"), lambda _verdict: store.told.append("told")))
     store.committed.release()
     assert await store.sent.get() == 1
     store.committed.release()
@@ -127,10 +127,10 @@ async def test_what_follows_at_once_is_written_in_the_next_turn_of_the_loop() ->
     def done(verdict: Verdict) -> None:
         told.append(verdict)
         if len(told) < 30:
-            loop.call_soon(writer.append, transition(f"o-{len(told)}"), done)
+            loop.call_soon(writer.append, Waiting(transition(f"o-{len(told)}"), done))
 
     writer.start()
-    writer.append(transition("o-0"), done)
+    writer.append(Waiting(transition("o-0"), done))
     await turns(3)
     before = len(told)
     await turns(20)
@@ -148,15 +148,15 @@ async def test_while_others_are_at_work_what_comes_in_the_same_turn_is_written_t
     writer, loop = Writer(store, on_stop=failures.append, live=range(3)), asyncio.get_running_loop()
 
     def late() -> None:
-        writer.append(transition("late"), told.append)
+        writer.append(Waiting(transition("late"), told.append))
 
     def done(_verdict: Verdict) -> None:
         # As what came over a socket during the commit: the loop looks for it when all that was there already has run.
-        loop.call_soon(writer.append, transition("early"), told.append)
+        loop.call_soon(writer.append, Waiting(transition("early"), told.append))
         loop.call_soon(loop.call_soon, late)
 
     writer.start()
-    writer.append(transition("first"), done)
+    writer.append(Waiting(transition("first"), done))
     await until(lambda: len(told) == 2)
     assert writer.commits == 2
     await writer.stop()
@@ -170,11 +170,11 @@ async def test_a_writer_that_is_fenced_as_it_wakes_goes_on() -> None:
     writer = Writer(store, on_stop=failures.append)
     writer.start()
     await turns()
-    writer.append(transition("o-1"), verdicts.append)
+    writer.append(Waiting(transition("o-1"), verdicts.append))
     # It is awake, and has not looked yet: what it woke for is called off.
     writer.fence(StoreFenced("others have taken over"))
     await turns()
-    writer.append(transition("o-2"), verdicts.append)
+    writer.append(Waiting(transition("o-2"), verdicts.append))
     await until(lambda: len(verdicts) == 2)
     assert isinstance(verdicts[0], StoreFenced)
     assert verdicts[1] is True
@@ -247,7 +247,7 @@ async def writing(store: Gate, count: int, *, in_halves: bool = True) -> Writer:
 
 def more(writer: Writer, count: int, first: int = 0) -> None:
     for number in range(first, first + count):
-        writer.append(transition(f"saga-{first}-{number}"), lambda _verdict: None)
+        writer.append(Waiting(transition(f"saga-{first}-{number}"), lambda _verdict: None))
 
 
 async def finished(writer: Writer, store: Gate) -> None:

@@ -13,7 +13,7 @@ from amends.application.writer import Verdict, Writer
 from amends.ports import Append, SetIndex, StoreError, StoreFenced, StoreUnavailable, StreamKey
 from amends.testing.event_store_suite import A, B, C, an_append
 from tests.application.engine_world import NOON, ManualClock, turns, until
-from tests.application.stores import Wrapped
+from tests.application.stores import Waiting, Wrapped
 
 FENCED = StoreFenced("others have taken over")
 LATER = SetIndex(NOON + timedelta(hours=1), outstanding=False)
@@ -51,7 +51,7 @@ async def written(store: Refusing, *appends: Append) -> tuple[Writer, list[Verdi
     writer.on_fenced = writer.fence
     writer.start()
     for append in appends:
-        writer.append(append, verdicts.append)
+        writer.append(Waiting(append, verdicts.append))
         await turns(5)
     assert store.calls["held"] == 1
     return writer, verdicts
@@ -64,7 +64,7 @@ async def test_what_waits_behind_a_fenced_append_is_not_written() -> None:
     await until(lambda: len(verdicts) == 2)
     assert verdicts == [FENCED, FENCED]
     assert not store.calls["append"]
-    writer.append(an_append(C), verdicts.append)
+    writer.append(Waiting(an_append(C), verdicts.append))
     await until(lambda: len(verdicts) == 3)
     assert verdicts[2] is True, "what is decided after joining anew is written"
     await writer.stop()

@@ -72,9 +72,11 @@ class Breaker:
         self.policy = policy
         self._stage: Stage = "closed"
         self.epoch: Permit = 0
-        """What its permits say: it grows each time that it opens, or begins to close."""
+        """What the permit of a call says that is let go now: it grows each time that it opens, or begins to close."""
         self.is_closed = True
         """Whether nothing is in the way; asks no clock, so a ramp that is over counts when somebody looked."""
+        self.is_calm = False
+        """Closed, and not to be opened by a share of failures that an answer could lower: an answer is no news."""
         self._until: datetime | None = None
         self._opened = 0
         self._probing = False
@@ -147,6 +149,7 @@ class Breaker:
             self._failed.clear()
         if self._share or self._calls < self.policy.over:
             self._count(0.0)
+        self.is_calm = self.is_closed and not self._share and self._calls >= self.policy.over
         return False
 
     def recover(self, now: datetime) -> None:
@@ -164,6 +167,7 @@ class Breaker:
         if permit != self.epoch:
             return False
         if self._stage != "half-open":
+            self.is_calm = False
             self._failed.add(command_id)
             self._count(1.0)
             if not self._trips():
@@ -251,6 +255,7 @@ class Breaker:
     def _turn(self, stage: Stage) -> None:
         self._stage = stage
         self.is_closed = stage == "closed"
+        self.is_calm = False
         self.epoch += 1
         self._probing = False
         self._ramp = self._ramp_began = None

@@ -66,8 +66,9 @@ class Underway(msgspec.Struct, frozen=True, eq=False, gc=False):
             consequences.not_stored(instance, ask, verdict)
             return
         decision, index = self.decision, self.append.index
-        for witness in consequences.witnesses:
-            witness.committed(instance, decision, self.append.transition.recorded_at)
+        if consequences.witnesses:
+            for witness in consequences.witnesses:
+                witness.committed(instance, decision, self.append.transition.recorded_at)
         state = instance.state = decision.state
         if type(index) is SetIndex:
             instance.row = index
@@ -80,7 +81,7 @@ class Underway(msgspec.Struct, frozen=True, eq=False, gc=False):
         if ask.waiter is not None:
             ask.is_stored = True
             acknowledge(instance, ask)
-        elif state.final or instance.ended:
+        elif state.final or (instance.ended and state.stuck):
             acknowledge(instance, ask)
         if instance.queue or instance.leaving or not instance.in_flight:
             consequences.go_on(instance)

@@ -94,7 +94,7 @@ class Dispatcher:
         lane = self._own.get(command.saga, self._lanes).get(command.participant)
         if lane is None:
             self._unbound(command)
-        else:
+        elif lane.observers:
             for observer in lane.observers:
                 command = observer.sending(instance, command)
         if lane is None or lane.send(command):

@@ -345,7 +345,7 @@ class Engine:
         if ask.number is not None:
             handled = accepted(ask.number, decision.state.position, is_new=ask.is_new)
         append = Append(transition, index, handled)
-        self._writer.append(append, Underway(self.consequences, instance, ask, decision, append).settled)
+        self._writer.append(Underway(self.consequences, instance, ask, decision, append))
 
     def _not_stored(self, instance: Instance, ask: Ask, verdict: Verdict) -> None:
         if verdict is False:

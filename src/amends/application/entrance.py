@@ -71,7 +71,7 @@ class Entrance:
             await self._room.enter(patient=ask.number is not None)
             self._check_running()
             is_held = self._shards.holds(key)
-        waiter: Ended = asyncio.get_running_loop().create_future()
+        waiter: Ended = asyncio.Future()
         ask.waiter = waiter
         if not is_held:
             self._room.let_in()

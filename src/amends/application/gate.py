@@ -84,8 +84,11 @@ class Gate:
             "do again": protection.do_budget.share,
             "undo again": protection.undo_budget.share,
         }
-        self._firsts: dict[Kind, int] = {"do": 0, "undo": 0}
-        """First attempts that no budget has been given its share of yet; a retry that asks is what needs it."""
+        self.firsts: dict[Kind, int] = {"do": 0, "undo": 0}
+        """First attempts that no budget has been given its share of yet; a retry that asks is what needs it.
+
+        One that goes while the gate `is_free` need only be counted here: that is all that `begin` does.
+        """
         self.held: Counter[Obstacle] = Counter()
         """How many commands could not go at once, by what was in their way; for reading, the lane counts."""
 
@@ -135,8 +138,8 @@ class Gate:
 
     def begin(self, kind: Kind) -> Permit:
         """Let a command go that nothing keeps."""
-        if kind in self._firsts:
-            self._firsts[kind] += 1
+        if kind in self.firsts:
+            self.firsts[kind] += 1
             if self.is_free:
                 return self.breaker.epoch
         now = self._clock.now()
@@ -146,11 +149,6 @@ class Gate:
         if budget is not None:
             budget.take(now)
         return self.breaker.begin(now)
-
-    def begin_first_do(self) -> Permit:
-        """Let the first attempt of a do go while the gate `is_free`."""
-        self._firsts["do"] += 1
-        return self.breaker.epoch
 
     def share_limit(self, asks: Callable[[], None]) -> Allowance | None:
         """Have the rate limit counted elsewhere, for several processes; return what is granted of it, None without one.
@@ -164,9 +162,9 @@ class Gate:
     def _budget(self, kind: Kind) -> Tokens | None:
         """Return the budget of a kind of retries, with its share of the first attempts; None: they have none."""
         budget = self._retries.get(kind)
-        if budget is not None and self._firsts[first := FIRST[kind]]:
-            budget.give(self._shares[kind] * self._firsts[first])
-            self._firsts[first] = 0
+        if budget is not None and self.firsts[first := FIRST[kind]]:
+            budget.give(self._shares[kind] * self.firsts[first])
+            self.firsts[first] = 0
         return budget
 
     def settle(self, permit: Permit, command_id: str, answer: Answer | Accepted) -> bool:

@@ -22,8 +22,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
-import msgspec
-
 from amends.application.backlog import Backlog
 from amends.application.breakers import NOW, Permit
 from amends.application.gate import Gate, Kind, Obstacle, kind_of
@@ -56,21 +54,16 @@ class Ways(NamedTuple):
     """When the lane may send again has changed."""
 
 
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """What a worker has on its way."""
-
-    command: SendCommand
-    permit: Permit
-
-
 class Worker:
     """Who takes one command after the other."""
 
-    __slots__ = ("call",)
+    __slots__ = ("command", "permit")
 
     def __init__(self) -> None:
-        self.call: Call | None = None
+        self.command: SendCommand | None = None
         """What it has on its way."""
+        self.permit: Permit = 0
+        """Of that command."""
 
 
 class Posted:
@@ -129,7 +122,7 @@ class Lane:
     @property
     def in_flight(self) -> int:
         """Return how many commands are on their way."""
-        return len(self._posted) + sum(worker.call is not None for worker in self._workers.values())
+        return len(self._posted) + sum(worker.command is not None for worker in self._workers.values())
 
     @property
     def transport(self) -> Transport:
@@ -160,7 +153,8 @@ class Lane:
         if self._stopping:
             return True
         if self._post is not None and self._passes(command):
-            self._hand_over(self._post, command, self.gate.begin_first_do())
+            self.gate.firsts["do"] += 1
+            self._hand_over(self._post, command)
             return True
         if (self.backlog.size or not self._breaker.is_closed) and self._must_wait_outside():
             self._remember(command)
@@ -268,7 +262,7 @@ class Lane:
 
     def _may_some_go(self) -> bool:
         """Tell whether any of those that are queued may go."""
-        if self._queue.first_dos.waiting and self.gate.is_free:
+        if self._queue.first_dos and self.gate.is_free:
             return True
         if any(map(self._may_go, self._queue.kinds())):
             return True
@@ -284,23 +278,26 @@ class Lane:
             self.gate.held[obstacle[0]] += self._queue.count(kind)
         return False
 
-    def _begin(self, command: SendCommand) -> Permit:
+    def _begin(self, command: SendCommand) -> None:
         kind = kind_of(command)
         if self._blocked and not self._queue.count(kind):
             self._blocked.pop(kind, None)
-        return self.gate.begin(kind)
+        self.gate.begin(kind)
 
-    def _next(self) -> Call | None:
-        """Return the next command that may go, with its permit."""
+    def _next(self) -> SendCommand | None:
+        """Return the next command that may go, and let it go; its permit is what the breaker gives now."""
         queue, dos = self._queue, self._queue.first_dos
         if not queue.length:
             return None
         # As `gate.is_free` says, without the call.
         if self._breaker.is_closed and not (self.gate.is_limited or self._blocked):  # noqa: SIM102
-            if len(dos.waiting) == queue.length:
-                return Call(queue.take_from(dos), self.gate.begin_first_do())
+            if len(dos) == queue.length:
+                self.gate.firsts["do"] += 1
+                return queue.take_from(dos)
         command = queue.take(self._may_go)
-        return None if command is None else Call(command, self._begin(command))
+        if command is not None:
+            self._begin(command)
+        return command
 
     async def _work(self, worker: Worker) -> None:
         task = asyncio.current_task()
@@ -308,9 +305,8 @@ class Lane:
             raise RuntimeError("a worker runs as a task")
         while True:
             self._checking = False
-            while (call := self._next()) is not None:
-                command = call.command
-                worker.call = call
+            while (command := self._next()) is not None:
+                worker.command, worker.permit = command, self._breaker.epoch
                 if self._queue.length and not self._checking:
                     self._check_later()
                 if self.backlog.size and self._queue.length < self._width:
@@ -321,8 +317,8 @@ class Lane:
                     if isinstance(error, asyncio.CancelledError) and task.cancelling():
                         raise
                     answer = self._raised(command, error)
-                worker.call = None
-                self._came(command, call.permit, answer)
+                worker.command = None
+                self._came(command, worker.permit, answer)
             # A call that would not be cancelled ends here when its lane was stopped meanwhile.
             if self._stopping:
                 return
@@ -334,9 +330,7 @@ class Lane:
 
     def _came(self, command: SendCommand, permit: Permit, answer: Answer | Accepted) -> None:
         """Take notice of what a call came to, and pass it on."""
-        if self._breaker.is_closed and type(answer) is not Failed:
-            self._breaker.answered(permit)
-        else:
+        if type(answer) is Failed or not self._breaker.is_calm:
             self._settle(permit, command, answer)
         self._deliver(command, answer)
 
@@ -365,16 +359,17 @@ class Lane:
     def _post_all(self, post: Post) -> None:
         """Hand over all that may go."""
         while self._queue.length and len(self._posted) < self._most_posted:
-            call = self._next()
-            if call is None:
+            command = self._next()
+            if command is None:
                 self._ways.news()
                 break
-            self._hand_over(post, call.command, call.permit)
+            self._hand_over(post, command)
         if self.backlog.size and self._queue.length < self._width:
             self._ways.news()
 
-    def _hand_over(self, post: Post, command: SendCommand, permit: Permit) -> None:
-        posted = Posted(command, permit)
+    def _hand_over(self, post: Post, command: SendCommand) -> None:
+        """Hand over a command that was let go."""
+        posted = Posted(command, self._breaker.epoch)
         self._posted.add(posted)
         try:
             posted.give_up = post(command, partial(self._heard, posted))
@@ -401,11 +396,10 @@ class Lane:
         Return False when the attempt was not sent: it waits, and its time stands still.
         """
         for task, worker in self._workers.items():
-            call = worker.call
-            if call is not None and _same(call.command, command):
-                worker.call = None
+            if worker.command is not None and _same(worker.command, command):
+                worker.command = None
                 task.cancel()
-                self._settle(call.permit, command, SILENT)
+                self._settle(worker.permit, command, SILENT)
                 return True
         for posted in self._posted:
             if _same(posted.command, command):

@@ -19,7 +19,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence, Sized
 from contextlib import suppress
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from amends.application.availability import Availability
 from amends.application.eager import Eager
@@ -41,10 +41,22 @@ SMALLEST_HALF: Final = 8
 
 Verdict: TypeAlias = bool | ValueError | StoreFenced
 """Stored; not stored, for the optimistic lock was lost; or the reason why it cannot be stored at all, or not here."""
-Done: TypeAlias = Callable[[Verdict], None]
 
 TROUBLE: Final = (ValueError, StoreFenced, StoreFull, StoreUnavailable)
 """What does not end the writing."""
+
+
+class Pending(Protocol):
+    """What is to be stored, and is told what came of it."""
+
+    @property
+    def append(self) -> Append:
+        """What is to be stored."""
+        ...
+
+    def settled(self, verdict: Verdict) -> None:
+        """Take notice of the verdict; when it is stored, it is durable."""
+        ...
 
 
 class Writer:
@@ -76,8 +88,8 @@ class Writer:
         """How many are being committed, where it pays to prepare as many meanwhile; else 0."""
         self._next: Sequence[Append] = ()
         """The first of those pending, as a batch that is prepared."""
-        self._pending: list[tuple[Append, Done]] = []
-        self._committed: tuple[list[tuple[Append, Done]], Sequence[Verdict]] | None = None
+        self._pending: list[Pending] = []
+        self._committed: tuple[list[Pending], Sequence[Verdict]] | None = None
         """The batch that is durable and whose callers are not told yet."""
         self._wake: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -94,12 +106,12 @@ class Writer:
         """Begin to write."""
         self._task = asyncio.create_task(self._run(), name="amends-writer")
 
-    def append(self, append: Append, done: Done) -> None:
-        """Have `append` stored with the next batch; `done` is told the verdict once it is durable."""
-        self._pending.append((append, done))
+    def append(self, pending: Pending) -> None:
+        """Have `pending` stored with the next batch; it is told the verdict once it is durable."""
+        self._pending.append(pending)
         if len(self._pending) == self._on_its_way and self._prepare is not None:
             # As many as are on their way: half of what is runnable, and all of the other half unless there is more now.
-            self._next = self._prepare([append for append, _done in self._pending])
+            self._next = self._prepare([each.append for each in self._pending])
         if self._wake is not None:
             self._wake.set_result(None)
             self._wake = None
@@ -147,7 +159,7 @@ class Writer:
         else:
             self._tell(batch, verdicts)
 
-    def _take(self) -> "tuple[list[tuple[Append, Done]], Sequence[Append]]":
+    def _take(self) -> "tuple[list[Pending], Sequence[Append]]":
         """Take the next batch: all that is pending, or half of what is runnable where that pays.
 
         What was prepared is taken unless more than an eighth would be left behind.
@@ -160,11 +172,11 @@ class Writer:
         if 7 * most <= 8 * len(appends):
             most = len(appends)
         else:
-            appends = [append for append, _done in pending[:most]]
+            appends = [each.append for each in pending[:most]]
         self._pending = pending[most:]
         return pending[:most], appends
 
-    def _tell(self, batch: Sequence[tuple[Append, Done]], verdicts: Sequence[Verdict]) -> None:
+    def _tell(self, batch: Sequence[Pending], verdicts: Sequence[Verdict]) -> None:
         """Tell those whose batch is durable."""
         _report(batch, verdicts)
         if self.on_commit is not None:
@@ -249,9 +261,9 @@ class Writer:
         return pause
 
 
-def _report(batch: Sequence[tuple[Append, Done]], verdicts: Sequence[Verdict]) -> None:
-    for (_append, done), verdict in zip(batch, verdicts, strict=True):
+def _report(batch: Sequence[Pending], verdicts: Sequence[Verdict]) -> None:
+    for pending, verdict in zip(batch, verdicts, strict=True):
         try:
-            done(verdict)
+            pending.settled(verdict)
         except Exception:  # what one instance does with its verdict must not keep the others from theirs
             log.exception("a stored decision could not be acted on")
