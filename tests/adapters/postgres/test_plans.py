@@ -27,9 +27,11 @@ TABLES = {
 """What fills them."""
 BY_KEY = {"Index Cond", "Recheck Cond", "TID Cond"}
 STATEMENTS = {
-    "append": (statements.APPEND, 18),
-    "append_begun": (statements.APPEND_BEGUN, 12),
-    "append_ended": (statements.APPEND_ENDED, 8),
+    "append": (statements.APPEND, 19),
+    "append_short": (statements.APPEND_SHORT, 10),
+    "append_ended": (statements.APPEND_ENDED, 9),
+    "write_late_rows": (statements.WRITE_LATE_ROWS, 7),
+    "index_claimed": (statements.INDEX_CLAIMED, 1),
     "correct_open_instance": (statements.CORRECT_OPEN_INSTANCE, 5),
     "put_inbox": (statements.PUT_INBOX, 6),
     "settle_inbox": (statements.SETTLE_INBOX, 2),
@@ -37,6 +39,7 @@ STATEMENTS = {
     "find_streams": (statements.FIND_STREAMS, 2),
     "stand_at": (statements.STAND_AT, 2),
 }
+ONLY_INSERT = {"append_short", "write_late_rows"}
 
 
 async def scans(link: Link, statement: str, parameters: int) -> list[dict[str, Any]]:
@@ -46,8 +49,14 @@ async def scans(link: Link, statement: str, parameters: int) -> list[dict[str, A
     plan = await link.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE asked ({nothing})")
     nodes = [json.loads(plan)[0]["Plan"]]
     for node in nodes:
-        nodes += node.get("Plans", [])
+        # The first row in an index's order is one row, whatever the table's size.
+        is_first = node["Node Type"] == "Limit"
+        nodes += [each for each in node.get("Plans", []) if not (is_first and _is_in_order(each))]
     return [node for node in nodes if "Scan" in node["Node Type"] and node.get("Relation Name") in TABLES]
+
+
+def _is_in_order(node: dict[str, Any]) -> bool:
+    return node["Node Type"].startswith("Index") and "Filter" not in node and not BY_KEY & node.keys()
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
@@ -56,7 +65,7 @@ async def test_rows_are_looked_up_by_key_in_what_is_taken_to_be_empty(address: A
     link = await connect(address, within=5, plans="once")
     try:
         found = await scans(link, *STATEMENTS[name])
-        assert found or name == "append_begun"
+        assert found or name in ONLY_INSERT
         assert [node for node in found if not BY_KEY & node.keys()] == []
     finally:
         await link.close()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from amends.adapters.postgres import Address, PostgresEventStore
+from amends.adapters.postgres.late_rows import LateRows
 from amends.adapters.postgres.numbers import StreamNumbers
 from amends.adapters.postgres.prepared_batch import PreparedBatch
 from amends.ports import SHARDS, Append, RemoveIndex, SetIndex, StreamKey
@@ -101,7 +102,7 @@ async def test_a_session_of_its_own_writes_what_was_prepared_in_another(
     batch = store.prepared([an_append(A, index=OPEN), an_append(C, 2, index=RemoveIndex())])
     assert isinstance(batch, PreparedBatch)
     async with session(address) as link:
-        assert not batch.holds_for(StreamNumbers(link))
+        assert not batch.holds_for(StreamNumbers(link), LateRows())
     await ask(
         address,
         "SELECT count(pg_terminate_backend(pid)) FROM pg_locks "

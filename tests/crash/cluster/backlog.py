@@ -34,7 +34,7 @@ from tests.crash.cluster.services import pause
 
 SAGAS: Final = 100_000
 WITHIN: Final = 1_800.0
-OPEN: Final = "SELECT count(*) FROM open_instance"
+OPEN: Final = "SELECT count(*) FROM open_saga"
 
 
 @dataclass(frozen=True, kw_only=True)

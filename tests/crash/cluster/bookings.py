@@ -45,7 +45,7 @@ SETTINGS: Final = (
     "log:\n  level: warning",
     "saga:\n  most-live: 50000\n  lane-width: 16",
 )
-OPEN: Final = "SELECT count(*) FROM open_instance"
+OPEN: Final = "SELECT count(*) FROM open_saga"
 STATUS: Final = "SELECT saga_id FROM event WHERE type = 'SagaCompensated'"
 
 

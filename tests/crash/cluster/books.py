@@ -34,7 +34,7 @@ ENDS = """
 SELECT saga_id, count(*) FILTER (WHERE type IN ('SagaCompleted', 'SagaCompensated', 'SagaAbandoned')) AS ends
 FROM event GROUP BY saga_id
 """
-STILL_OPEN = "SELECT saga_id FROM open_instance ORDER BY saga_id LIMIT 20"
+STILL_OPEN = "SELECT saga_id FROM open_saga ORDER BY saga_id LIMIT 20"
 HISTORY = "SELECT position, type, time, body::text FROM event WHERE saga_id = $1 ORDER BY position"
 AFTER = """
 SELECT min(transition.recorded_at) FROM transition JOIN stream ON stream.number = transition.stream

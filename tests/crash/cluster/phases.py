@@ -34,7 +34,7 @@ SLOW: Final = 3.0
 """Seconds to go on that are worth a look."""
 FULL = re.compile(rb"no space left|File too large")
 """What an orchestrator's log says of a full disk, and of a limit on files."""
-OPEN = "SELECT saga_id FROM open_instance"
+OPEN = "SELECT saga_id FROM open_saga"
 ON_THE_WAY: Final = 12
 """Sagas that are under way at a time while something breaks."""
 BETWEEN: Final = 12

@@ -4,7 +4,8 @@ Rules
 - Ordered by (namespace, saga id, position): two writers that touch the same rows then meet in the same order and wait
   for one another instead of blocking each other for good.
 - Who comes to a taken place loses, and so does what follows it in its stream within the batch.
-- Of several changes to one index row only the last can be seen, so only that is made.
+- Of several changes to one index row only the last can be seen, so only that is made; none to a row that is not written
+  yet (`late_rows.py`).
 They do not: ask, write, or wait.
 """
 
@@ -15,8 +16,9 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 
 from amends.adapters.postgres import statements
+from amends.adapters.postgres.late_rows import LateRows
 from amends.adapters.postgres.numbers import Found
-from amends.ports.event_store import Append, KeepIndex, SetIndex, StreamKey
+from amends.ports.event_store import Append, KeepIndex, RemoveIndex, SetIndex, StreamKey
 from amends.ports.shared_store import shard_of
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -37,8 +39,21 @@ class Prepared(NamedTuple):
 
     statement: str
     arguments: tuple[object, ...]
-    resting: Collection[StreamKey]
+    resting: Collection[StreamKey] = ()
     """Instances that have ended or now wait with no command out: nothing more is to come of them soon."""
+    rows: "RowChanges | None" = None
+    """What becomes of index rows; None: nothing."""
+
+
+class RowChanges(NamedTuple):
+    """What becomes of index rows."""
+
+    late: dict[StreamKey, SetIndex]
+    """These are to be written later."""
+    gone: list[StreamKey]
+    """These never were, and never will be."""
+    in_table: dict[StreamKey, SetIndex | RemoveIndex]
+    """These the statement changes."""
 
 
 class Order(NamedTuple):
@@ -105,11 +120,8 @@ def _bodies(bodies: Iterable[bytes]) -> bytes:
     return SEPARATOR.encode().join(bodies)
 
 
-def prepare(appends: Sequence[Append], found: Found, *, is_unusual: bool = False) -> Prepared:
-    """Turn appends, each of which has its number, into the shortest statement that does for them.
-
-    With `is_unusual` into the one that does for any: there may be index rows of streams that are not there.
-    """
+def prepare(appends: Sequence[Append], found: Found, late: LateRows) -> Prepared:
+    """Turn appends, each of which has its number, into the shortest statement that does for them."""
     stored = [append.transition for append in appends]
     transitions = (
         _array(found.numbers),
@@ -120,38 +132,69 @@ def prepare(appends: Sequence[Append], found: Found, *, is_unusual: bool = False
     )
     begun = found.begun
     changes = {
-        append.transition.key: append.index for append in appends if type(append.index) is not KeepIndex
+        append.transition.key: append.index for append in appends if not isinstance(append.index, KeepIndex)
     }
     handled = [append.handled for append in appends if append.handled is not None]
     if not begun and not changes and not handled:
-        return Prepared(statements.APPEND_TRANSITIONS, transitions, ())
-    kept = {key: change for key, change in changes.items() if isinstance(change, SetIndex)}
-    ended = [key for key in changes if key not in kept]
-    resting = [*ended, *[key for key, change in kept.items() if not change.outstanding]]
-    is_usual = not handled and not is_unusual
-    if is_usual and not begun and not kept:
-        return Prepared(statements.APPEND_ENDED, (*_keys(ended), *transitions), resting)
+        return Prepared(statements.APPEND_TRANSITIONS, transitions)
+    ended = {append.transition.key for append in appends if type(append.index) is RemoveIndex}
+    rows = _divided(changes, ended, begun, late)
+    resting = [
+        key for key, change in changes.items() if isinstance(change, RemoveIndex) or not change.outstanding
+    ]
+    # What begins without a row has none that could be missing. An array that is too short is filled up with NULL.
+    rowless = ended | (begun.keys() - changes.keys())
+    marked = *transitions, _array([each.key in rowless or None for each in stored]) if rowless else "{}"
     streams = _array([*begun.values()]), *_keys(begun)
-    if is_usual and not ended and begun.keys() == kept.keys():
-        rows = _index({key: kept[key] for key in begun})
-        return Prepared(statements.APPEND_BEGUN, (*streams, *rows, *transitions), resting)
+    if not handled and not rows.in_table:
+        return Prepared(statements.APPEND_SHORT, (*streams, *marked), resting, rows)
+    kept = {key: change for key, change in rows.in_table.items() if isinstance(change, SetIndex)}
+    removed = _keys([key for key in rows.in_table if key not in kept])
+    if not handled and not begun and not kept:
+        return Prepared(statements.APPEND_ENDED, (*removed, *marked), resting, rows)
     arguments = (
         *streams,
-        *_keys(kept),
-        *_index(kept),
-        *_keys(ended),
+        *rows_of(kept),
+        *removed,
         _array([row.number for row in handled]),
         _bodies([row.answer for row in handled]),
-        *transitions,
+        *marked,
     )
-    return Prepared(statements.APPEND, arguments, resting)
+    return Prepared(statements.APPEND, arguments, resting, rows)
 
 
-def _index(rows: Mapping[StreamKey, SetIndex]) -> tuple[str, str, str]:
-    """Return when instances are to be looked at, whether a command of theirs may be unanswered, and their shards.
+def _divided(
+    changes: Mapping[StreamKey, SetIndex | RemoveIndex],
+    ended: Collection[StreamKey],
+    begun: Collection[StreamKey],
+    late: LateRows,
+) -> RowChanges:
+    """Divide them: what begins has no row yet, which comes late while a command is out that may be answered soon."""
+    found = RowChanges({}, [], {})
+    for key, change in changes.items():
+        if key not in begun and not late.has_alone(key):
+            found.in_table[key] = change
+        elif isinstance(change, RemoveIndex):
+            found.gone.append(key)
+        elif key in ended or not change.outstanding:
+            # What goes on after its end cannot be found by the log; what only waits does so for long.
+            found.in_table[key] = change
+        else:
+            found.late[key] = change
+    return found
+
+
+def rows_of(rows: Mapping[StreamKey, SetIndex]) -> tuple[str, str, str, str, str]:
+    """Return index rows: whose they are, when these are to be looked at, whether a command of theirs may be unanswered,
+    and their shards.
 
     The server could compute shards as well; it is the busier of the two.
     """
     kept = rows.values()
     looks = [None if row.wake_at is None else (row.wake_at - EPOCH) // MICROSECOND for row in kept]
-    return _array(looks), _array([row.outstanding for row in kept]), _array([*map(shard_of, rows)])
+    return (
+        *_keys(rows),
+        _array(looks),
+        _array([row.outstanding for row in kept]),
+        _array([*map(shard_of, rows)]),
+    )

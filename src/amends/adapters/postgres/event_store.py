@@ -23,7 +23,9 @@ from amends.adapters.postgres.channel import Caller
 from amends.adapters.postgres.driver import Link
 from amends.adapters.postgres.faults import unavailable
 from amends.adapters.postgres.inbox import PostgresInbox
+from amends.adapters.postgres.late_rows import a_page, earlier, earliest
 from amends.adapters.postgres.log_order import LogOrder
+from amends.adapters.postgres.looks import Looks
 from amends.adapters.postgres.membership import Heard, PostgresMembership
 from amends.adapters.postgres.readers import Readers
 from amends.adapters.postgres.relay import PostgresRelayCheckpoint
@@ -53,6 +55,7 @@ class _Opened(NamedTuple):
     inbox: PostgresInbox
     caller: Caller
     order: LogOrder
+    looks: Looks
     turn: asyncio.Lock
 
 
@@ -103,6 +106,7 @@ class PostgresEventStore:
         await writer.open()
         self._is_alone = is_alone
         self._opened = self._around(writer)
+        self._opened.looks.start()
 
     def _around(self, writer: StoreWriter) -> _Opened:
         within = self._connect_within
@@ -120,7 +124,8 @@ class PostgresEventStore:
             heard=self._hear,
         )
         inbox = PostgresInbox(others, readers, caller=caller, token=lambda: writer.token)
-        return _Opened(writer, readers, others, membership, inbox, caller, LogOrder(), asyncio.Lock())
+        looks = Looks(writer.late, lambda: self._write(lambda writer: writer.write_late_rows()))
+        return _Opened(writer, readers, others, membership, inbox, caller, LogOrder(), looks, asyncio.Lock())
 
     def prepared(self, batch: Sequence[Append]) -> Sequence[Append]:
         return batch if self._opened is None else self._opened.writer.prepared(batch)
@@ -170,13 +175,21 @@ class PostgresEventStore:
     async def open_instances(
         self, *, after: StreamKey | None = None, limit: int = 1000
     ) -> Sequence[OpenInstance]:
-        return await self._ask(partial(reading.open_instances, after=after, limit=limit))
+        late = self._must_be_open().writer.late.open()
+        stored = await self._ask(partial(reading.open_instances, after=after, limit=limit))
+        return a_page(late, stored, after=after, limit=limit)
 
     async def due(self, now: datetime, *, limit: int = 1000) -> Sequence[OpenInstance]:
-        return await self._ask(partial(reading.due, now=now, limit=limit))
+        late = self._must_be_open().writer.late.due(now)
+        return earliest(late, await self._ask(partial(reading.due, now=now, limit=limit)), limit=limit)
 
     async def next_wake(self) -> datetime | None:
-        return await self._ask(reading.next_wake)
+        late = self._must_be_open().writer.late.next_wake()
+        return earlier(late, await self._ask(reading.next_wake))
+
+    async def write_late_rows(self) -> None:
+        """Write the index rows that are not written yet, which happens by itself within two seconds."""
+        await self._write(lambda writer: writer.write_all_late_rows())
 
     async def finished(self, *, before: datetime, after: int = 0, limit: int = 1000) -> FinishedPage:
         who = self._who()
@@ -202,6 +215,7 @@ class PostgresEventStore:
         opened, self._opened = self._opened, None
         if opened is None:
             return
+        await opened.looks.stop()
         await opened.membership.close()
         async with opened.turn:
             await opened.writer.close()

@@ -19,6 +19,7 @@ from amends.adapters.postgres.address import Address
 from amends.adapters.postgres.channel import Caller, channel_of, read_call
 from amends.adapters.postgres.driver import Link
 from amends.adapters.postgres.faults import AsStoreErrors, fenced, is_lost, unavailable
+from amends.adapters.postgres.late_rows import a_page, earlier, earliest
 from amends.adapters.postgres.readers import closed
 from amends.adapters.postgres.reading import index_rows
 from amends.adapters.postgres.session import connect
@@ -28,7 +29,7 @@ from amends.ports.shared_store import News, Standing
 
 T = TypeVar("T")
 Heard: TypeAlias = Callable[[News, frozenset[int] | None], None]
-Write: TypeAlias = Callable[[Callable[[StoreWriter], Awaitable[None]]], Awaitable[None]]
+Write: TypeAlias = Callable[[Callable[[StoreWriter], Awaitable[Any]]], Awaitable[Any]]
 
 EVER: Final = timedelta(days=365)
 
@@ -77,34 +78,35 @@ class PostgresMembership:
 
     async def claim(self, most: int) -> frozenset[int]:
         token = self._writer.token
-        rows = await self._ask(lambda link: link.fetch(statements.CLAIM, token, most))
-        if rows:
-            # While others had these shards, streams of them may have been given up and begun anew.
-            await self._write(lambda writer: writer.forget_numbers())
-        return frozenset(row["number"] for row in rows)
+        claimed: frozenset[int] = await self._write(lambda writer: writer.claim(most, token))
+        return claimed
 
     async def release(self, shards: Collection[int]) -> None:
         token = self._writer.token
+        await self._write(lambda writer: writer.write_all_late_rows())
         await self._ask(lambda link: link.fetch(statements.RELEASE, token, [*shards]))
         self._caller.leases()
 
     async def outstanding(
         self, shards: Collection[int], *, after: StreamKey | None = None, limit: int = 1000
     ) -> Sequence[OpenInstance]:
-        return index_rows(await self._read(partial(_outstanding, shards=[*shards], after=after, limit=limit)))
+        late = self._writer.late.outstanding(frozenset(shards))
+        rows = await self._read(partial(_outstanding, shards=[*shards], after=after, limit=limit))
+        return a_page(late, index_rows(rows), after=after, limit=limit)
 
     async def due(
         self, shards: Collection[int], now: datetime, *, limit: int = 1000
     ) -> Sequence[OpenInstance]:
+        late = self._writer.late.due(now, frozenset(shards))
         of = [*shards]
-        return index_rows(await self._read(lambda link: link.fetch(statements.DUE_IN_SHARDS, of, now, limit)))
+        rows = await self._read(lambda link: link.fetch(statements.DUE_IN_SHARDS, of, now, limit))
+        return earliest(late, index_rows(rows), limit=limit)
 
     async def next_wake(self, shards: Collection[int]) -> datetime | None:
+        late = self._writer.late.next_wake(frozenset(shards))
         of = [*shards]
-        wake_at: datetime | None = await self._read(
-            lambda link: link.fetchval(statements.NEXT_WAKE_IN_SHARDS, of)
-        )
-        return wake_at
+        stored = await self._read(lambda link: link.fetchval(statements.NEXT_WAKE_IN_SHARDS, of))
+        return earlier(late, stored)
 
     async def close(self) -> None:
         """End the session; the member leaves with its writer."""

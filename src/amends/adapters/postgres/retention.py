@@ -88,6 +88,11 @@ async def restore_streams(
             [each.transition.events for each in logged],
             [each.transition.recorded_at for each in logged],
             [each.transition.body for each in logged],
+            [
+                True if each is stream.transitions[-1] else None
+                for stream in new
+                for each in stream.transitions
+            ],
         )
     except ServerError as fault:
         if state_of(fault) != UNIQUE_VIOLATION:

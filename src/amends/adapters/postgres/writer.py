@@ -10,13 +10,23 @@ Rules
 It does not: wait for a server that is away (its caller does), or take turns (`PostgresEventStore` does).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple, TypeVar
 
 from amends.adapters.postgres import retention, statements
 from amends.adapters.postgres.address import Address
-from amends.adapters.postgres.batch import Order, Place, ordered, place_of, prepare, without_losers
+from amends.adapters.postgres.batch import (
+    Order,
+    Place,
+    RowChanges,
+    ordered,
+    place_of,
+    prepare,
+    rows_of,
+    without_losers,
+)
 from amends.adapters.postgres.channel import channel_of
 from amends.adapters.postgres.driver import DRIVER_ERRORS, ServerError
 from amends.adapters.postgres.faults import (
@@ -29,14 +39,18 @@ from amends.adapters.postgres.faults import (
     unavailable,
 )
 from amends.adapters.postgres.held_session import HeldSession, Identity
+from amends.adapters.postgres.late_rows import LateRows
 from amends.adapters.postgres.numbers import StreamNumbers
 from amends.adapters.postgres.prepared_batch import PreparedBatch, Ready, prepared
 from amends.adapters.postgres.reading import as_transition
 from amends.ports.event_store import Append, DefinitionNote, SetIndex, StreamKey, Transition
 from amends.ports.retention import StoredStream, StreamEnd
+from amends.ports.store_errors import StoreFenced
 
 T = TypeVar("T")
 
+LATE_AT_ONCE: Final = 500
+"""How many late index rows are written at once: what is appended meanwhile waits."""
 MOST_ATTEMPTS: Final = 5
 """How often the same statement is given, when what stands in its way is gone at once."""
 
@@ -71,10 +85,12 @@ class StoreWriter:
         self._session: HeldSession | None = None
         self._numbers: StreamNumbers | None = None
         self._lost: Identity | None = None
-        self._unsettled: Sequence[Append] = ()
+        self._unsettled: Ready | None = None
         """The batch that was on its way when the session was lost."""
         self._stored: dict[Place, Transition] = {}
         """What of an earlier such batch was found to be stored, until its caller comes with it again."""
+        self.late = LateRows()
+        """Index rows that are not written yet."""
 
     @property
     def token(self) -> int:
@@ -105,15 +121,20 @@ class StoreWriter:
             return
         try:
             if self._token and not session.link.is_closed():
-                await session.link.fetch(statements.LEAVE, self._token)
-                await self._call(session)
+                async with asyncio.timeout(self._connect_within):
+                    await self._write_all_late(session)
+                    await session.link.fetch(statements.LEAVE, self._token)
+                    await self._call(session)
         except DRIVER_ERRORS:
+            pass
+        except StoreFenced:
+            # Then there is nothing to leave.
             pass
         await session.close()
 
     def prepared(self, batch: Sequence[Append]) -> Sequence[Append]:
         """Prepare a batch, as far as the session that writes is there; see the port."""
-        return batch if self._numbers is None else prepared(batch, self._numbers)
+        return batch if self._numbers is None else prepared(batch, self._numbers, self.late)
 
     async def append(self, batch: Sequence[Append], token: int) -> list[bool]:
         """Store a batch with a member's token; see the port."""
@@ -123,11 +144,29 @@ class StoreWriter:
 
     async def reindex(self, key: StreamKey, change: SetIndex, token: int) -> None:
         """Correct an index row with a member's token."""
+        self.late.correct(key, change)
         arguments = (token, *key, change.wake_at, change.outstanding)
         if not await self._again_when_lost(
             lambda session, _: session.link.fetchval(statements.CORRECT_OPEN_INSTANCE, *arguments)
         ):
             raise fenced(self._address)
+
+    async def write_late_rows(self) -> bool:
+        """Write index rows of instances that are still open at the second look; return whether there are more.
+
+        With the last of them the look is over.
+        """
+        return await self._again_when_lost(lambda session, _: self._write_late(session))
+
+    async def write_all_late_rows(self) -> None:
+        """Write all index rows that are not written yet."""
+        await self._again_when_lost(lambda session, _: self._write_all_late(session))
+
+    async def claim(self, most: int, token: int) -> frozenset[int]:
+        """Lease so many shards that nobody leases, and give their instances the rows that they lack."""
+        return await self._again_when_lost(
+            lambda session, numbers: _claim(session, numbers, token=token, most=most)
+        )
 
     async def note_definitions(self, notes: Sequence[DefinitionNote]) -> None:
         """Insert or replace notes; of two for one definition the later counts."""
@@ -137,11 +176,6 @@ class StoreWriter:
         await self._again_when_lost(
             lambda session, _: session.link.fetch(statements.NOTE_DEFINITIONS, *columns)
         )
-
-    async def forget_numbers(self) -> None:
-        """Have the numbers of streams looked up anew."""
-        if self._numbers is not None:
-            self._numbers.forget([*self._numbers.known])
 
     async def delete_streams(self, ends: Sequence[StreamEnd], who: retention.Who) -> list[bool]:
         """Give up streams; what a lost session gave up already comes back as False, for it is not there."""
@@ -201,24 +235,28 @@ class StoreWriter:
 
     async def _settle(self, session: HeldSession, numbers: StreamNumbers) -> None:
         """Find out what became of the batch that was on its way: the lost session is gone, so it will not change."""
-        if not self._unsettled:
+        if self._unsettled is None:
             return
-        await numbers.look_up(append.transition.key for append in self._unsettled)
-        standing = await _standing(session, numbers, self._unsettled)
+        appends, rows = self._unsettled.appends, self._unsettled.prepared.rows
+        await numbers.look_up(append.transition.key for append in appends)
+        standing = await _standing(session, numbers, appends)
         self._stored = {
             place_of(append): append.transition
-            for append in self._unsettled
+            for append in appends
             if standing.get(place_of(append)) == append.transition
         }
-        self._unsettled = ()
+        if self._stored:
+            self._changed(rows)
+        self._unsettled = None
 
     async def _join(self, session: HeldSession) -> None:
         token = int(await session.link.fetchval(statements.TAKE_TOKEN))
         await session.take(token)
-        await session.link.fetch(statements.JOIN, token, self._address.application, self._lease)
+        log_end = await session.link.fetchval(statements.JOIN, token, self._address.application, self._lease)
         if self._token:
             await session.let_go(self._token)
         self._token = token
+        self.late.clear(int(log_end))
         await self._call(session)
 
     async def _call(self, session: HeldSession) -> None:
@@ -264,10 +302,14 @@ class StoreWriter:
             try:
                 # Once: what the server refused is prepared anew, with what was learnt since.
                 is_first = not (taken or fruitless)
-                if is_first and isinstance(batch, PreparedBatch) and batch.holds_for(target.numbers):
+                if (
+                    is_first
+                    and isinstance(batch, PreparedBatch)
+                    and batch.holds_for(target.numbers, self.late)
+                ):
                     await self._give(session, target, batch.ready)
                 elif appends:
-                    await self._write(session, target, appends, is_unusual=fruitless > 0)
+                    await self._write(session, target, appends)
                 return kept
             except _FollowsNothing as lost:
                 taken.update(lost.places)
@@ -282,28 +324,61 @@ class StoreWriter:
             fruitless += not found
         raise unavailable(self._address, "what others write keeps coming in between")
 
-    async def _write(
-        self, session: HeldSession, target: _Target, appends: Sequence[Append], *, is_unusual: bool
-    ) -> None:
+    async def _write(self, session: HeldSession, target: _Target, appends: Sequence[Append]) -> None:
         found = await target.numbers.find(appends)
         if found.orphans:
             raise _FollowsNothing([*map(place_of, found.orphans)])
-        ready = Ready(appends, found, prepare(appends, found, is_unusual=is_unusual))
+        ready = Ready(appends, found, prepare(appends, found, self.late))
         await self._give(session, target, ready)
 
     async def _give(self, session: HeldSession, target: _Target, ready: Ready) -> None:
-        statement, arguments, resting = ready.prepared
-        self._unsettled = ready.appends
+        write = ready.prepared
+        self._unsettled = ready
         try:
-            may_write = await session.insert(statement, (target.token, *arguments))
+            may_write = await session.insert(write.statement, (target.token, *write.arguments))
         except Exception as fault:
             if not is_lost(fault):
-                self._unsettled = ()
+                self._unsettled = None
             raise
-        self._unsettled = ()
+        self._unsettled = None
         if not may_write:
             raise fenced(self._address)
-        target.numbers.committed(ready.found.begun, resting)
+        target.numbers.committed(ready.found.begun, write.resting)
+        self._changed(write.rows)
+
+    def _changed(self, rows: RowChanges | None) -> None:
+        """Take notice of what became of index rows."""
+        if rows is not None:
+            self.late.put(rows.late)
+            self.late.forget(rows.gone)
+            self.late.forget(rows.in_table)
+
+    async def _write_all_late(self, session: HeldSession) -> None:
+        while self.late:
+            await self._write_late(session, all_of_them=True)
+
+    async def _write_late(self, session: HeldSession, *, all_of_them: bool = False) -> bool:
+        rows = self.late.ripe(LATE_AT_ONCE + 1, all_of_them=all_of_them)
+        is_last = len(rows) <= LATE_AT_ONCE
+        # What of the log has all its rows: after these all of it, or what there was at the last look.
+        indexed = (None if all_of_them else self.late.log_end) if is_last else 0
+        if not is_last:
+            rows.popitem()
+        self.late.asked_for(rows)
+        try:
+            log_end = await session.link.fetchval(
+                statements.WRITE_LATE_ROWS, self._token, indexed, *rows_of(rows)
+            )
+        except Exception as fault:
+            if not is_lost(fault):
+                self.late.refused(rows)
+            raise
+        if log_end is None:
+            raise fenced(self._address)
+        self.late.forget(rows)
+        if is_last:
+            self.late.look(int(log_end))
+        return not is_last
 
 
 async def _standing(
@@ -321,3 +396,15 @@ async def _standing(
         each = asked[int(place) - 1]
         found[each.key, each.position] = as_transition(each.key, each.position, *stored)
     return found
+
+
+async def _claim(session: HeldSession, numbers: StreamNumbers, *, token: int, most: int) -> frozenset[int]:
+    async with session.link.transaction():
+        rows = await session.link.fetch(statements.CLAIM, token, most)
+        if [row for row in rows if row["indexed"] is not None]:
+            # A statement of its own sees all that was written before these shards were leased.
+            await session.link.fetch(statements.INDEX_CLAIMED, token)
+    if rows:
+        # While others had these shards, streams of them may have been given up and begun anew.
+        numbers.forget([*numbers.known])
+    return frozenset(row["number"] for row in rows)

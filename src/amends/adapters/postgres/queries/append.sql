@@ -52,11 +52,13 @@ WITH guard AS (
     SELECT number, sender, answer FROM handled WHERE sender IS NOT NULL
     ON CONFLICT (number) DO NOTHING
 )
-INSERT INTO transition (stream, position, events, recorded_at, body)
-SELECT stream, position, events, timestamptz '2000-01-01 00:00:00+00' + since * interval '1 microsecond', body::json
+INSERT INTO transition (stream, position, events, recorded_at, body, rowless)
+SELECT stream, position, events, timestamptz '2000-01-01 00:00:00+00' + since * interval '1 microsecond', body::json,
+    rowless
 FROM (
     SELECT unnest($14::text::bigint[]) AS stream, unnest($15::text::integer[]) AS position,
         unnest($16::text::integer[]) AS events, unnest($17::text::bigint[]) AS since,
-        unnest(string_to_array(convert_from($18::bytea, 'UTF8'), E'\x01')) AS body
+        unnest(string_to_array(convert_from($18::bytea, 'UTF8'), E'\x01')) AS body,
+        unnest($19::text::boolean[]) AS rowless
     FROM guard
 ) AS given

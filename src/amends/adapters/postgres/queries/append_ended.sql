@@ -1,4 +1,4 @@
--- Store a batch in which instances end, and of which nothing else becomes but transitions, if the member may still
+-- Store a batch in which instances end that have index rows, and nothing begins, if the member may still
 -- write. Says how many transitions it stored; none, when the member was fenced. The index rows are looked up one by one,
 -- then deleted where they are. A join would be planned by the size of the table, which short sagas leave empty again and
 -- again: the server then reads all of it, for that one plan and until it has counted anew.
@@ -18,11 +18,13 @@ WITH guard AS (
         ) AS ended
     ))
 )
-INSERT INTO transition (stream, position, events, recorded_at, body)
-SELECT stream, position, events, timestamptz '2000-01-01 00:00:00+00' + since * interval '1 microsecond', body::json
+INSERT INTO transition (stream, position, events, recorded_at, body, rowless)
+SELECT stream, position, events, timestamptz '2000-01-01 00:00:00+00' + since * interval '1 microsecond', body::json,
+    rowless
 FROM (
     SELECT unnest($4::text::bigint[]) AS stream, unnest($5::text::integer[]) AS position,
         unnest($6::text::integer[]) AS events, unnest($7::text::bigint[]) AS since,
-        unnest(string_to_array(convert_from($8::bytea, 'UTF8'), E'\x01')) AS body
+        unnest(string_to_array(convert_from($8::bytea, 'UTF8'), E'\x01')) AS body,
+        unnest($9::text::boolean[]) AS rowless
     FROM guard
 ) AS given

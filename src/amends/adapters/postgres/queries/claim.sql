@@ -1,4 +1,4 @@
--- Lease so many shards that nobody leases, if the member was not fenced.
+-- Lease so many shards that nobody leases, if the member was not fenced; `indexed`: of which rows may be missing.
 WITH guard AS (
     SELECT token FROM member WHERE token = $1 AND NOT fenced FOR KEY SHARE
 ), free AS (
@@ -6,4 +6,4 @@ WITH guard AS (
 )
 UPDATE shard SET token = $1 FROM free
 WHERE shard.number = free.number AND EXISTS (SELECT FROM guard)
-RETURNING shard.number
+RETURNING shard.number, shard.indexed

@@ -7,9 +7,11 @@ WITH guard AS (
     SELECT * FROM unnest($2::bigint[], $3::text[], $4::text[])
     WHERE EXISTS (SELECT FROM guard)
 ), stored AS (
-    INSERT INTO transition (sequence, stream, position, events, recorded_at, body) OVERRIDING SYSTEM VALUE
+    INSERT INTO transition (sequence, stream, position, events, recorded_at, body, rowless) OVERRIDING SYSTEM VALUE
     SELECT *
-    FROM unnest($5::bigint[], $6::bigint[], $7::integer[], $8::integer[], $9::timestamptz[], $10::json[])
+    FROM unnest(
+        $5::bigint[], $6::bigint[], $7::integer[], $8::integer[], $9::timestamptz[], $10::json[], $11::boolean[]
+    )
     WHERE EXISTS (SELECT FROM guard)
 )
 SELECT count(*) FROM guard
