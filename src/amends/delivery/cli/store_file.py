@@ -87,7 +87,8 @@ class StoreFile:
     def follow(self, saga_id: str | None) -> "Iterator[Document]":
         from amends.delivery.cli.file_feed import FileFeed
 
-        return FileFeed(self._reader(), namespace=self._namespace, saga_id=saga_id)
+        feed = FileFeed(self._reader(), namespace=self._namespace, saga_id=saga_id)
+        return _closed_at_last(feed, feed.close)
 
     def act(self, act: Act, saga_id: str, body: Document, *, expected: int | None) -> Document:
         if not self._path.exists():
@@ -182,3 +183,12 @@ class StoreFile:
 
         with as_faults():
             return asyncio.run(change())
+
+
+def _closed_at_last(coming: Iterator[Document], close: Callable[[], None]) -> Iterator[Document]:
+    """Yield what comes, and let go when nobody wants more: not as late as the interpreter's end."""
+    try:
+        for each in coming:  # noqa: UP028  `yield from` would close it as well
+            yield each
+    finally:
+        close()
