@@ -5,6 +5,7 @@ Rules: with `--follow` it goes on with what happens and ends with the saga; `--j
 It does not: interpret events (`show` does).
 """
 
+from contextlib import closing
 from itertools import chain
 from typing import Annotated
 
@@ -30,11 +31,12 @@ def events(
 ) -> int:
     """Show the events of a saga."""
     if follow:
-        for event in chain.from_iterable(followed(desk, saga_id, after=after)):
-            if json:
-                print_json(event)
-            else:
-                print(event_line(event), flush=True)
+        with closing(followed(desk, saga_id, after=after)) as changes:
+            for event in chain.from_iterable(changes):
+                if json:
+                    print_json(event)
+                else:
+                    print(event_line(event), flush=True)
         return 0
     found = list(desk.events(saga_id, after=after))
     if json:

@@ -28,7 +28,7 @@ from amends.delivery.cli.file_documents import (
     query_of,
 )
 from amends.delivery.client import exact_json
-from amends.delivery.client.desk import Act, Begun, Filters
+from amends.delivery.client.desk import Act, Begun, Coming, Filters
 from amends.delivery.client.exact_json import Document
 from amends.delivery.client.faults import Denied, Unreachable
 
@@ -84,11 +84,10 @@ class StoreFile:
 
         return self._look(find)
 
-    def follow(self, saga_id: str | None) -> "Iterator[Document]":
+    def follow(self, saga_id: str | None) -> Coming:
         from amends.delivery.cli.file_feed import FileFeed
 
-        feed = FileFeed(self._reader(), namespace=self._namespace, saga_id=saga_id)
-        return _closed_at_last(feed, feed.close)
+        return FileFeed(self._reader(), namespace=self._namespace, saga_id=saga_id)
 
     def act(self, act: Act, saga_id: str, body: Document, *, expected: int | None) -> Document:
         if not self._path.exists():
@@ -183,12 +182,3 @@ class StoreFile:
 
         with as_faults():
             return asyncio.run(change())
-
-
-def _closed_at_last(coming: Iterator[Document], close: Callable[[], None]) -> Iterator[Document]:
-    """Yield what comes, and let go when nobody wants more: not as late as the interpreter's end."""
-    try:
-        for each in coming:  # noqa: UP028  `yield from` would close it as well
-            yield each
-    finally:
-        close()

@@ -7,6 +7,7 @@ It does not: miss what happens while a connection is broken.
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from itertools import chain
 from typing import Annotated, Any, Final
 
@@ -35,11 +36,11 @@ def watch(
     """Watch one saga to its end, or all of them."""
     is_picture = sys.stdout.isatty() and not json
     if saga_id is None:
-        items = desk.follow(None)
-        _picture_all(items) if is_picture else _print_all(items, json=json)
+        with closing(desk.follow(None)) as items:
+            _picture_all(items) if is_picture else _print_all(items, json=json)
     else:
-        changes = followed(desk, saga_id)
-        _picture_one(desk, saga_id, changes) if is_picture else _print_one(changes, json=json)
+        with closing(followed(desk, saga_id)) as changes:
+            _picture_one(desk, saga_id, changes) if is_picture else _print_one(changes, json=json)
     return 0
 
 

@@ -15,6 +15,14 @@ Filters: TypeAlias = Mapping[str, "str | Sequence[str]"]
 """By the names that the query of ``GET /v1/sagas`` has."""
 
 
+class Coming(Iterator[Document], Protocol):
+    """What happens from now on. Whoever wants no more of it closes it."""
+
+    def close(self) -> None:
+        """Let go of the connection or the file."""
+        ...
+
+
 class Begun(NamedTuple):
     """What became of a start."""
 
@@ -43,7 +51,7 @@ class Desk(Protocol):
         """Return a page of summaries: ``sagas`` and ``next``, the cursor behind it."""
         ...
 
-    def follow(self, saga_id: str | None) -> Iterator[Document]:
+    def follow(self, saga_id: str | None) -> Coming:
         """Return an iterator over what happens from now on, one transition after the other, in all instances or one.
 
         It is at its place when it is returned: what happens after that comes.

@@ -16,7 +16,7 @@ import msgspec
 
 from amends.delivery.client import exact_json
 from amends.delivery.client.connection import PATIENCE, Answer, Connection
-from amends.delivery.client.desk import Act, Begun, Filters
+from amends.delivery.client.desk import Act, Begun, Coming, Filters
 from amends.delivery.client.exact_json import Document
 from amends.delivery.client.faults import Denied, Unreachable
 from amends.delivery.client.feed import Feed
@@ -72,7 +72,7 @@ class Service:
         asked: dict[str, Any] = {**filters, "limit": limit} | ({"cursor": cursor} if cursor else {})
         return self._document(self._ask("GET", f"/v1/sagas?{urlencode(asked, doseq=True)}"))
 
-    def follow(self, saga_id: str | None) -> Iterator[Document]:
+    def follow(self, saga_id: str | None) -> Coming:
         target = "/v1/feed" if saga_id is None else f"{_saga(saga_id)}/feed"
         return Feed(self._connection, target)
 
