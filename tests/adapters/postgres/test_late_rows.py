@@ -149,7 +149,7 @@ async def test_what_is_asked_for_is_answered_from_both(places: Places) -> None:
     await store.reindex(B, SetIndex(None, outstanding=False))
     assert list(await store.membership().outstanding(of_all)) == [c]
     assert await store.membership().next_wake(of_all) == NOON + AN_HOUR
-    await store.write_late_rows()
+    await store.write_all_late_rows()
     assert list(await store.open_instances(after=A)) == [
         OpenInstance(key=B, wake_at=None, outstanding=False),
         c,
@@ -249,7 +249,7 @@ async def test_a_row_that_somebody_holds_does_not_hold_up_the_lease(places: Plac
         async with link.transaction():
             await link.execute("INSERT INTO open_instance VALUES ('default', 'a', NULL, false, 0)")
             holder = await link.fetchval("SELECT pg_backend_pid()")
-            write = asyncio.create_task(store.write_late_rows())
+            write = asyncio.create_task(store.write_all_late_rows())
             while not await ask(places.address, IN_THE_WAY, holder):
                 pass
             async with asyncio.timeout(20):
@@ -331,7 +331,7 @@ async def test_what_was_prepared_before_a_row_was_written_is_prepared_anew(place
     await store.append([an_append(A, index=OPEN)])
     batch = store.prepared([an_append(A, 2, index=ENDED), an_append(B, index=OPEN)])
     assert isinstance(batch, PreparedBatch)
-    await store.write_late_rows()
+    await store.write_all_late_rows()
     assert list(await store.append(batch)) == [True, True]
     assert await places.rows() == []
 

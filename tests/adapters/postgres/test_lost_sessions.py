@@ -186,7 +186,7 @@ async def test_a_cancelled_append_is_settled_before_the_next(
     """An append that hangs on a lock of somebody else's and is given up by its caller."""
     await store.append([an_append(A, index=OPEN)])
     assert isinstance(store, PostgresEventStore)
-    await store.write_late_rows()
+    await store.write_all_late_rows()
     async with session(network_address) as link, link.transaction():
         await link.fetchval("SELECT 1 FROM open_instance FOR UPDATE")
         append = asyncio.ensure_future(store.append([an_append(A, 2, index=RemoveIndex())]))

@@ -93,7 +93,7 @@ async def test_every_shard_has_one_holder_and_only_free_ones_are_claimed(two: Tw
 async def test_a_shard_is_what_the_servers_function_says(two: Two) -> None:
     keys = [StreamKey("ναμέ", f"é-{number}") for number in range(50)]
     await two.one.append([an_append(key, index=OPEN) for key in keys])
-    await two.one.write_late_rows()
+    await two.one.write_all_late_rows()
     async with session(two.address) as link:
         rows = await link.fetch(SHARDS_OF)
     shards = {key: shard_of(key) for key in keys}
@@ -159,7 +159,7 @@ async def test_what_was_asked_for_before_joining_anew_is_not_written_after(two: 
 
 async def test_an_append_in_progress_is_waited_for_by_who_takes_over(two: Two) -> None:
     await two.one.append([an_append(A, index=OPEN)])
-    await two.one.write_late_rows()
+    await two.one.write_all_late_rows()
     async with session(two.address) as link:
         async with link.transaction():
             await link.fetchval("SELECT 1 FROM open_instance FOR UPDATE")

@@ -187,7 +187,7 @@ class PostgresEventStore:
         late = self._must_be_open().writer.late.next_wake()
         return earlier(late, await self._ask(reading.next_wake))
 
-    async def write_late_rows(self) -> None:
+    async def write_all_late_rows(self) -> None:
         """Write the index rows that are not written yet, which happens by itself within two seconds."""
         await self._write(lambda writer: writer.write_all_late_rows())
 
